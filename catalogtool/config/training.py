@@ -1,0 +1,68 @@
+"""Everything that decides a model's weights; its hash is how an existing model is found again."""
+
+import hashlib
+from typing import Any, Literal
+
+from pydantic import PositiveInt
+
+from catalogtool import __version__
+from catalogtool.config._base import Settings, canonical_json
+from catalogtool.surveys._definition import Name, Stretch, Survey, TrainingOptions
+
+Domain = Literal["source", "target_labelled", "target_unlabelled"]
+
+
+class DomainData(Settings):
+    """Where the cutouts of one domain come from."""
+
+    survey: Survey
+    input_format: Name
+    input_uri: str | None
+    labels_uri: str | None
+    manifest_uri: str
+    manifest_identity: str
+
+
+class TrainingSpec(Settings):
+    """A complete description of one training."""
+
+    network: Name
+    network_options: dict[str, Any]
+    method: Name
+    classes: tuple[Name, ...]
+    label_kind: Literal["votes", "class"]
+    channels: PositiveInt
+    size_pix: PositiveInt
+    stretch: Stretch
+    training: TrainingOptions
+    test_share: float
+    label_count: PositiveInt | None
+    """Limit on the labelled cutouts of the target domain; no limit on the source."""
+    shots: PositiveInt | None
+    seed: int
+    source: DomainData | None
+    target: DomainData | None
+    starts_from: str | None
+    """Model id whose weights training starts from; None: fresh weights."""
+    code_version: str = __version__
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 over all that matters; addresses do not, the identity of their content does."""
+        values = self.to_json()
+        for domain in (values["source"], values["target"]):
+            if domain is not None:
+                for address in ("input_uri", "labels_uri", "manifest_uri"):
+                    del domain[address]
+                del domain["survey"]["recipes"]
+        return hashlib.sha256(canonical_json(values).encode()).hexdigest()
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any training cutout was simulated."""
+        return any(d is not None and d.input_format == "simulated" for d in self.domains)
+
+    @property
+    def domains(self) -> tuple[DomainData | None, DomainData | None]:
+        """Source and target."""
+        return (self.source, self.target)

@@ -1,0 +1,1 @@
+"""The only code that knows Ray: it places the work of the other folders."""

@@ -1,0 +1,1 @@
+"""Arrays in, catalog columns out; torch, no Ray."""

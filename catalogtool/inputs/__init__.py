@@ -1,0 +1,48 @@
+"""Input formats, one per file, and how the right one is found."""
+
+from typing import cast
+
+from catalogtool._discovery import load_module, module_names
+from catalogtool.errors import ConfigError
+from catalogtool.inputs._base import Format
+from catalogtool.surveys._definition import Survey
+
+_NOT_FORMATS = ("labels", "manifest")
+
+
+def format_names() -> tuple[str, ...]:
+    """Names of the input formats, sorted."""
+    return tuple(name for name in module_names(__name__) if name not in _NOT_FORMATS)
+
+
+def load_format(name: str) -> type[Format]:
+    """Class of an input format by its name."""
+    return cast("type[Format]", load_module(__name__, name).Format)
+
+
+def open_input_format(survey: Survey, uri: str | None, labels_uri: str | None = None) -> Format:
+    """Open a survey's own input, or another one whose format is recognised.
+
+    Parameters
+    ----------
+    survey : Survey
+        The survey whose objects are listed.
+    uri : str or None
+        Where the input is; None takes what the survey file says.
+    labels_uri : str or None
+        Table of labels that joins the objects by name.
+
+    Raises
+    ------
+    ConfigError
+        If no format recognises the URI.
+    """
+    if uri is None:
+        return load_format(survey.input.format)(survey, survey.input.uri, labels_uri)
+    for name in format_names():
+        if load_format(name).recognises(uri):
+            return load_format(name)(survey, uri, labels_uri)
+    raise ConfigError(
+        f"{uri}: no input format recognises this; known: {', '.join(format_names())}. "
+        "Expected a Parquet file with images, or a folder (or prefix) of FITS cutouts."
+    )

@@ -1,0 +1,121 @@
+"""The manifest: one row per object, written once, cut into units of work.
+
+Each unit is one row group of the manifest file, so that a worker reads only the rows it works on.
+"""
+
+import hashlib
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from catalogtool import storage
+from catalogtool.errors import ManifestError
+from catalogtool.inputs._base import MANIFEST_SCHEMA, Format
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A written manifest.
+
+    Attributes
+    ----------
+    uri : str
+        The Parquet file.
+    identity : str
+        Hash of its rows and of the unit size.
+    objects, units : int
+        How many rows and row groups it has.
+    """
+
+    uri: str
+    identity: str
+    objects: int
+    units: int
+
+    def read_unit(self, unit: int) -> pa.Table:
+        """Rows of one unit, of `MANIFEST_SCHEMA`."""
+        with storage.open_input(self.uri) as source:
+            return pq.ParquetFile(source).read_row_group(unit)
+
+    def iter_units(self) -> Iterator[pa.Table]:
+        """Rows unit by unit."""
+        with storage.open_input(self.uri) as source:
+            file = pq.ParquetFile(source)
+            for unit in range(self.units):
+                yield file.read_row_group(unit)
+
+
+def build_manifest(source: Format, uri: str, unit_objects: int) -> Manifest:
+    """List an input's objects and write them as a manifest.
+
+    Parameters
+    ----------
+    source : Format
+        The input.
+    uri : str
+        Where to write; an existing file there is replaced.
+    unit_objects : int
+        Objects per unit of work.
+
+    Raises
+    ------
+    ManifestError
+        If there is no object, or two have the same id.
+    """
+    digest = hashlib.sha256(str(unit_objects).encode())
+    buffer = io.BytesIO()
+    ids: list[np.ndarray] = []
+    units = 0
+    with pq.ParquetWriter(buffer, MANIFEST_SCHEMA, compression="zstd") as writer:
+        for table in _rechunk(source.list_objects(), unit_objects):
+            writer.write_table(table, row_group_size=unit_objects)
+            digest.update(_content(table))
+            ids.append(table.column("object_id").to_numpy())
+            units += 1
+    if not units:
+        raise ManifestError(f"{source.uri or source.survey.name}: holds no objects")
+    _refuse_duplicates(np.concatenate(ids), source)
+    storage.write_bytes(uri, buffer.getvalue())
+    objects = int(sum(len(chunk) for chunk in ids))
+    return Manifest(uri, digest.hexdigest(), objects, units)
+
+
+def _rechunk(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
+    pending: list[pa.Table] = []
+    count = 0
+    for table in tables:
+        pending.append(table.cast(MANIFEST_SCHEMA))
+        count += table.num_rows
+        if count < rows:
+            continue
+        whole = pa.concat_tables(pending)
+        full = count - count % rows
+        for start in range(0, full, rows):
+            yield whole.slice(start, rows).combine_chunks()
+        pending = [whole.slice(full)]
+        count -= full
+    if count:
+        yield pa.concat_tables(pending).combine_chunks()
+
+
+def _content(table: pa.Table) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, MANIFEST_SCHEMA) as stream:
+        stream.write_table(table, max_chunksize=table.num_rows)
+    return bytes(sink.getvalue())
+
+
+def _refuse_duplicates(ids: np.ndarray, source: Format) -> None:
+    values, counts = np.unique(ids, return_counts=True)
+    twice = values[counts > 1]
+    if len(twice):
+        shown = ", ".join(str(value) for value in twice[:5])
+        raise ManifestError(
+            f"{source.uri or source.survey.name}: {len(twice)} object ids occur more than once "
+            f"({shown}{', …' if len(twice) > 5 else ''}); ids must be unique",
+            count=len(twice),
+        )

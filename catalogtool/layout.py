@@ -1,0 +1,87 @@
+"""Where the files of an output folder are. Names are deterministic: a rerun finds its own work.
+
+::
+
+    OUTPUT/
+      manifests/<identity>.parquet
+      models/<training identity>/     weights.safetensors, run.json
+      runs/<run id>/
+        run.json                      what was asked, resolved
+        parts/<kind>/part-00000.parquet
+        ledger/unit-00000.json
+        catalogs/<survey>_<kind>/     HATS collection
+        quarantine/<kind>.parquet     rows without a position
+        report.html
+        commit.json                   written last: the run is finished and verified
+      latest/<survey>.json            the newest finished run of a survey
+"""
+
+from dataclasses import dataclass
+
+from catalogtool import storage
+
+
+@dataclass(frozen=True)
+class OutputLayout:
+    """Addresses below an output folder."""
+
+    uri: str
+
+    def manifest(self, name: str) -> str:
+        """A manifest by name."""
+        return storage.join(self.uri, "manifests", f"{name}.parquet")
+
+    def model(self, training_identity: str) -> str:
+        """Folder of the model that a training leads to."""
+        return storage.join(self.uri, "models", training_identity[:16])
+
+    def run(self, run_id: str) -> "RunLayout":
+        """Addresses of a run."""
+        return RunLayout(storage.join(self.uri, "runs", run_id))
+
+    def latest(self, survey: str) -> str:
+        """Pointer to the newest finished run of a survey."""
+        return storage.join(self.uri, "latest", f"{survey}.json")
+
+
+@dataclass(frozen=True)
+class RunLayout:
+    """Addresses of one run."""
+
+    uri: str
+
+    @property
+    def record(self) -> str:
+        """The resolved configuration."""
+        return storage.join(self.uri, "run.json")
+
+    @property
+    def report(self) -> str:
+        """The page for people."""
+        return storage.join(self.uri, "report.html")
+
+    @property
+    def commit(self) -> str:
+        """The file that makes the run count."""
+        return storage.join(self.uri, "commit.json")
+
+    def part(self, kind: str, unit: int) -> str:
+        """Rows of one unit and kind."""
+        return storage.join(self.uri, "parts", kind, f"part-{unit:05d}.parquet")
+
+    def ledger_line(self, unit: int) -> str:
+        """What became of one unit."""
+        return storage.join(self.uri, "ledger", f"unit-{unit:05d}.json")
+
+    @property
+    def ledger(self) -> str:
+        """Folder of all ledger lines."""
+        return storage.join(self.uri, "ledger")
+
+    def catalog(self, survey: str, kind: str) -> str:
+        """HATS collection of one kind."""
+        return storage.join(self.uri, "catalogs", f"{survey}_{kind}")
+
+    def quarantine(self, kind: str) -> str:
+        """Rows that have no place on the sky."""
+        return storage.join(self.uri, "quarantine", f"{kind}.parquet")

@@ -1,0 +1,29 @@
+"""Networks, one per file."""
+
+from typing import Any, cast
+
+from catalogtool._discovery import load_module, module_names
+from catalogtool.config._base import build_settings
+from catalogtool.networks._base import Network
+
+
+def network_names() -> tuple[str, ...]:
+    """Names of the networks, sorted."""
+    return module_names(__name__)
+
+
+def build_network(
+    name: str, options: dict[str, Any], *, channels: int, classes: int, size_pix: int
+) -> Network:
+    """Build a network with fresh weights.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such network.
+    ConfigError
+        If it does not know an option.
+    """
+    module = load_module(__name__, name)
+    checked = build_settings(module.Options, options, where=f"network {name}")
+    return cast("Network", module.Network(checked, channels, classes, size_pix))

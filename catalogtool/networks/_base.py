@@ -1,0 +1,31 @@
+"""The interface of networks: cutouts in, class logits out."""
+
+from abc import abstractmethod
+
+import torch
+from torch import nn
+
+from catalogtool.config._base import Settings
+
+
+class NetworkOptions(Settings):
+    """Options of a network; each file has its own ``Options``."""
+
+
+class Network(nn.Module):
+    """Feature extractor and classifier.
+
+    Files of this folder export ``Options`` and ``Network(options, channels, classes, size_pix)``.
+    """
+
+    @abstractmethod
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """Embed cutouts of shape (B, C, H, W) as vectors of shape (B, D)."""
+
+    @abstractmethod
+    def classify(self, features: torch.Tensor) -> torch.Tensor:
+        """Logits of shape (B, K) from features of shape (B, D)."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits of shape (B, K); class probabilities are their softmax."""
+        return self.classify(self.features(images))

@@ -1,0 +1,1 @@
+"""From survey pixels to what networks see: per cutout, deterministic."""

@@ -1,0 +1,146 @@
+"""Files and objects by URI: a path, ``file://`` or ``s3://bucket/key``.
+
+Writes are whole: a reader sees the old content or the new one, never a part. ``create_bytes`` is
+the commit: of several writers exactly one wins.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from catalogtool.errors import StorageError
+from catalogtool.storage._info import FileInfo
+from catalogtool.storage._local import LocalBackend
+from catalogtool.storage._s3 import S3Backend
+
+__all__ = [
+    "FileInfo",
+    "create_bytes",
+    "delete",
+    "exists",
+    "file_info",
+    "is_local",
+    "join",
+    "list_files",
+    "normalise",
+    "open_input",
+    "read_bytes",
+    "read_many",
+    "write_bytes",
+]
+
+_SCHEMES = "a path, file:// or s3://"
+_local = LocalBackend()
+_s3 = S3Backend()
+
+
+def _backend(uri: str) -> LocalBackend | S3Backend:
+    if uri.startswith("s3://"):
+        return _s3
+    if "://" in uri and not uri.startswith("file://"):
+        scheme = uri.split("://", 1)[0]
+        raise StorageError(f"{uri}: the scheme {scheme}:// is not supported; use {_SCHEMES}")
+    return _local
+
+
+def is_local(uri: str) -> bool:
+    """Whether a URI names the local disk."""
+    return _backend(uri) is _local
+
+
+def normalise(uri: str) -> str:
+    """Absolute form of a URI without a trailing slash; a path loses ``file://`` and ``~``.
+
+    Raises
+    ------
+    StorageError
+        If the scheme is not supported.
+    """
+    return _backend(uri).normalise(uri)
+
+
+def join(uri: str, *parts: str) -> str:
+    """Join a URI and relative parts with slashes."""
+    return "/".join((uri.rstrip("/"), *parts))
+
+
+def read_bytes(uri: str) -> bytes:
+    """Whole content of a file or object.
+
+    Raises
+    ------
+    StorageError
+        If it does not exist or cannot be read; ``context["missing"]`` tells the two apart.
+    """
+    return _backend(uri).read_bytes(normalise(uri))
+
+
+def read_many(uris: Sequence[str]) -> list[bytes | StorageError]:
+    """Contents of many files, read concurrently; an error stands in the place of its file."""
+    if not uris:
+        return []
+    return _backend(uris[0]).read_many([normalise(uri) for uri in uris])
+
+
+def write_bytes(uri: str, data: bytes) -> None:
+    """Write a whole file or object, replacing what is there at once.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    _backend(uri).write_bytes(normalise(uri), data)
+
+
+def create_bytes(uri: str, data: bytes) -> bool:
+    """Write a file or object only if none is there.
+
+    Returns
+    -------
+    bool
+        False if it existed; its content is untouched.
+    """
+    return _backend(uri).create_bytes(normalise(uri), data)
+
+
+def delete(uri: str) -> None:
+    """Delete a file or object; one that does not exist is no error."""
+    _backend(uri).delete(normalise(uri))
+
+
+def exists(uri: str) -> bool:
+    """Whether a file or object (not a folder) exists."""
+    return _backend(uri).info(normalise(uri)) is not None
+
+
+def file_info(uri: str) -> FileInfo:
+    """Size and identity of a file or object.
+
+    Raises
+    ------
+    StorageError
+        If it does not exist.
+    """
+    info = _backend(uri).info(normalise(uri))
+    if info is None:
+        raise StorageError(f"{uri}: does not exist", missing=True)
+    return info
+
+
+def list_files(uri: str) -> Iterator[FileInfo]:
+    """All files below a folder or prefix, sorted by URI; none if it does not exist."""
+    return _backend(uri).list_files(normalise(uri))
+
+
+def open_input(uri: str) -> Any:  # noqa: ANN401 - a pyarrow.NativeFile
+    """Open a file or object for random access by pyarrow.
+
+    Raises
+    ------
+    StorageError
+        If it does not exist or cannot be read.
+    """
+    handle: pa.NativeFile = _backend(uri).open_input(normalise(uri))
+    return handle

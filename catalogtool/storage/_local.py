@@ -1,0 +1,119 @@
+"""The local disk: whole writes by rename, commits by hard link."""
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from catalogtool.errors import StorageError
+from catalogtool.storage._info import FileInfo
+
+_READERS = 8
+_REMEDIES = {
+    errno.ENOSPC: "the disk is full; free space or choose another --output, then run again",
+    errno.EROFS: "the file system is read-only; choose another --output",
+    errno.EACCES: "permission denied; check the owner and mode",
+    errno.ENOENT: "does not exist",
+    errno.EISDIR: "is a folder, not a file",
+}
+
+
+def _storage_error(path: str, error: OSError) -> StorageError:
+    text = _REMEDIES.get(error.errno or 0, error.strerror or str(error))
+    return StorageError(f"{path}: {text}", missing=error.errno == errno.ENOENT)
+
+
+class LocalBackend:
+    """Files of this machine, addressed by absolute paths."""
+
+    def normalise(self, uri: str) -> str:
+        """Absolute path of a path or ``file://`` URI."""
+        return str(Path(uri.removeprefix("file://")).expanduser().absolute())
+
+    def read_bytes(self, path: str) -> bytes:
+        """Whole content of a file."""
+        try:
+            return Path(path).read_bytes()
+        except OSError as error:
+            raise _storage_error(path, error) from error
+
+    def read_many(self, paths: Sequence[str]) -> list[bytes | StorageError]:
+        """Contents or errors, in the order of the paths."""
+        with ThreadPoolExecutor(_READERS) as pool:
+            return list(pool.map(self._read_or_error, paths))
+
+    def _read_or_error(self, path: str) -> bytes | StorageError:
+        try:
+            return self.read_bytes(path)
+        except StorageError as error:
+            return error
+
+    def write_bytes(self, path: str, data: bytes) -> None:
+        """Replace a file at once."""
+        self._write(path, data, os.replace)
+
+    def create_bytes(self, path: str, data: bytes) -> bool:
+        """Write a file unless there is one."""
+        try:
+            self._write(path, data, os.link)
+        except FileExistsError:
+            return False
+        return True
+
+    def _write(self, path: str, data: bytes, place: Any) -> None:  # noqa: ANN401
+        target = Path(path)
+        scratch = ""
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            handle, scratch = tempfile.mkstemp(prefix=".partial-", dir=target.parent)
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(scratch).chmod(0o644)
+            place(scratch, target)
+        except FileExistsError:
+            raise
+        except OSError as error:
+            raise _storage_error(path, error) from error
+        finally:
+            if scratch:
+                Path(scratch).unlink(missing_ok=True)
+
+    def delete(self, path: str) -> None:
+        """Remove a file if it is there."""
+        try:
+            Path(path).unlink(missing_ok=True)
+        except OSError as error:
+            raise _storage_error(path, error) from error
+
+    def info(self, path: str) -> FileInfo | None:
+        """Size and identity, None if there is no such file."""
+        try:
+            status = Path(path).stat()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _storage_error(path, error) from error
+        return FileInfo(path, status.st_size, f"{status.st_size}-{status.st_mtime_ns}")
+
+    def list_files(self, path: str) -> Iterator[FileInfo]:
+        """Files below a folder, sorted; scratch files of unfinished writes are skipped."""
+        for folder, folders, files in os.walk(path):
+            folders.sort()
+            for name in sorted(files):
+                info = self.info(os.path.join(folder, name))  # noqa: PTH118 - a hot loop
+                if info is not None and not name.startswith(".partial-"):
+                    yield info
+
+    def open_input(self, path: str) -> Any:  # noqa: ANN401 - a pyarrow.NativeFile
+        """Open a file for random access."""
+        try:
+            return pa.OSFile(path, "rb")
+        except OSError as error:
+            raise _storage_error(path, error) from error
