@@ -3,7 +3,7 @@
 ::
 
     OUTPUT/
-      manifests/<identity>.parquet
+      manifests/<survey>-<identity>.parquet
       models/<training identity>/     weights.safetensors, run.json
       runs/<run id>/
         run.json                      what was asked, resolved
@@ -27,9 +27,10 @@ class OutputLayout:
 
     uri: str
 
-    def manifest(self, name: str) -> str:
-        """A manifest by name."""
-        return storage.join(self.uri, "manifests", f"{name}.parquet")
+    @property
+    def manifests(self) -> str:
+        """Folder of the manifests, which are named by their content."""
+        return storage.join(self.uri, "manifests")
 
     def model(self, training_identity: str) -> str:
         """Folder of the model that a training leads to."""

@@ -43,7 +43,7 @@ class TrainingSpec(Settings):
     source: DomainData | None
     target: DomainData | None
     starts_from: str | None
-    """Model id whose weights training starts from; None: fresh weights."""
+    """Identity of the training whose weights this one starts from; None: fresh weights."""
     code_version: str = __version__
 
     @property

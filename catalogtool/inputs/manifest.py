@@ -49,15 +49,15 @@ class Manifest:
                 yield file.read_row_group(unit)
 
 
-def build_manifest(source: Format, uri: str, unit_objects: int) -> Manifest:
+def build_manifest(source: Format, folder: str, unit_objects: int) -> Manifest:
     """List an input's objects and write them as a manifest.
 
     Parameters
     ----------
     source : Format
         The input.
-    uri : str
-        Where to write; an existing file there is replaced.
+    folder : str
+        Where to write; the file is named after the survey and its own content.
     unit_objects : int
         Objects per unit of work.
 
@@ -79,9 +79,10 @@ def build_manifest(source: Format, uri: str, unit_objects: int) -> Manifest:
     if not units:
         raise ManifestError(f"{source.uri or source.survey.name}: holds no objects")
     _refuse_duplicates(np.concatenate(ids), source)
+    identity = digest.hexdigest()
+    uri = storage.join(folder, f"{source.survey.name}-{identity[:16]}.parquet")
     storage.write_bytes(uri, buffer.getvalue())
-    objects = int(sum(len(chunk) for chunk in ids))
-    return Manifest(uri, digest.hexdigest(), objects, units)
+    return Manifest(uri, identity, int(sum(len(chunk) for chunk in ids)), units)
 
 
 def _rechunk(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:

@@ -1,0 +1,1 @@
+"""What one production does, in which order, and what it found; no Ray."""

@@ -1,0 +1,237 @@
+"""The plan of a production: everything that can be known and refused before work starts."""
+
+import math
+from dataclasses import dataclass
+
+from catalogtool import storage
+from catalogtool.adaptation import load_method
+from catalogtool.catalogs import load_kind
+from catalogtool.catalogs._base import CatalogContext
+from catalogtool.config.run import RunConfig
+from catalogtool.config.training import DomainData, TrainingSpec
+from catalogtool.errors import ConfigError, LabelError
+from catalogtool.inputs import open_input_format
+from catalogtool.inputs._base import Format
+from catalogtool.inputs.manifest import Manifest, build_manifest
+from catalogtool.layout import OutputLayout
+from catalogtool.surveys import load_survey
+from catalogtool.surveys._definition import Recipe, Survey
+
+UNIT_CUTOUTS = 512
+"""Network inputs per unit: some seconds of work on a core, well below a second on a GPU."""
+_WORKER_BASE_BYTES = 450 << 20  # a process with torch, pyarrow and astropy loaded
+
+
+@dataclass(frozen=True)
+class DomainInput:
+    """A survey's opened input and its manifest."""
+
+    survey: Survey
+    format: Format
+    format_name: str
+    manifest: Manifest
+
+    def to_data(self) -> DomainData:
+        """Description that travels to workers and into records."""
+        return DomainData(
+            survey=self.survey,
+            input_format=self.format_name,
+            input_uri=self.format.uri,
+            labels_uri=self.format.labels_uri,
+            manifest_uri=self.manifest.uri,
+            manifest_identity=self.manifest.identity,
+        )
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One production, decided."""
+
+    config: RunConfig
+    layout: OutputLayout
+    recipe: Recipe
+    target: DomainInput
+    trainings: tuple[TrainingSpec, ...]
+    """In order; the last one's model makes the catalog."""
+
+    @property
+    def survey(self) -> Survey:
+        """The survey that gets the catalog."""
+        return self.target.survey
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Catalog kinds that are written."""
+        return self.recipe.kinds
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the cutouts of the catalog are simulated."""
+        return self.target.format.simulated
+
+    @property
+    def unit_objects(self) -> int:
+        """Objects per unit of work."""
+        return math.ceil(self.target.manifest.objects / self.target.manifest.units)
+
+    @property
+    def worker_bytes(self) -> int:
+        """Estimated peak memory of an inference worker."""
+        size = self.survey.cutout_size_pix
+        per_object = len(self.survey.bands) * size * size * 5  # float32 and mask
+        return _WORKER_BASE_BYTES + 3 * self.unit_objects * per_object
+
+    def context(self, model_id: str) -> CatalogContext:
+        """What the catalog's columns depend on."""
+        return CatalogContext(
+            classes=self.survey.labels.classes,
+            bands=self.survey.band_names,
+            per_band=self.survey.labels.per_band,
+            model_id=model_id,
+        )
+
+
+def make_plan(config: RunConfig, manifests_uri: str | None = None) -> Plan:
+    """Decide a production: check names, list objects, describe trainings.
+
+    Parameters
+    ----------
+    config : RunConfig
+        What is asked.
+    manifests_uri : str or None
+        Folder for the manifests; None: the output folder's own.
+
+    Raises
+    ------
+    ConfigError
+        If settings contradict each other, the surveys or the labels.
+    DataError
+        If the inputs cannot be listed.
+    """
+    layout = OutputLayout(storage.normalise(config.output))
+    manifests = manifests_uri or layout.manifests
+    survey = load_survey(config.survey)
+    recipe = _resolved_recipe(survey, config)
+    for kind in recipe.kinds:
+        load_kind(kind)
+    target = _open_domain(survey, config.input, config.labels, manifests, config.unit_objects)
+    if recipe.source_survey == survey.name:
+        source = target
+    else:
+        source_survey = load_survey(recipe.source_survey)
+        _refuse_unequal(source_survey, survey)
+        source = _open_domain(
+            source_survey, config.source_input, config.source_labels, manifests, None
+        )
+    trainings = _trainings(recipe, source, target, config.seed)
+    return Plan(config, layout, recipe, target, trainings)
+
+
+def _resolved_recipe(survey: Survey, config: RunConfig) -> Recipe:
+    recipe = survey.recipe_for(config.catalog)
+    if recipe is None:
+        known = ", ".join(kind for r in survey.recipes for kind in r.kinds)
+        raise ConfigError(
+            f"survey {survey.name} has no recipe for the catalog {config.catalog!r}; known: {known}"
+        )
+    changes: dict[str, object] = {}
+    if config.catalog is not None:
+        changes["kinds"] = (config.catalog,)
+    if config.method is not None:
+        changes["method"] = config.method
+    if config.shots is not None:
+        changes["shots"] = config.shots or None
+    if config.label_count is not None:
+        changes["label_count"] = config.label_count or None
+    if 0 in (config.shots, config.label_count):
+        changes["method"] = "source_only"
+    return recipe.model_copy(update=changes)
+
+
+def _refuse_unequal(source: Survey, target: Survey) -> None:
+    mine, yours = (
+        (s.labels.classes, s.labels.kind, s.network_channels, s.cutout_size_pix)
+        for s in (source, target)
+    )
+    if mine != yours:
+        raise ConfigError(
+            f"surveys {source.name} and {target.name} do not fit together: classes, kind of "
+            f"labels, channels and cutout size must be equal; found {mine} and {yours}"
+        )
+
+
+def _open_domain(
+    survey: Survey,
+    uri: str | None,
+    labels: str | None,
+    manifests: str,
+    unit_objects: int | None,
+) -> DomainInput:
+    source = open_input_format(
+        survey,
+        storage.normalise(uri) if uri else None,
+        storage.normalise(labels) if labels else None,
+    )
+    objects = unit_objects or max(1, math.ceil(UNIT_CUTOUTS / survey.rows_per_object))
+    format_name = type(source).__module__.rsplit(".", 1)[-1]
+    manifest = build_manifest(source, manifests, objects)
+    return DomainInput(survey, source, format_name, manifest)
+
+
+def _trainings(
+    recipe: Recipe, source: DomainInput, target: DomainInput, seed: int
+) -> tuple[TrainingSpec, ...]:
+    chain = [recipe.method]
+    while (before := load_method(chain[0]).starts_from) is not None:
+        chain.insert(0, before)
+    specs: list[TrainingSpec] = []
+    for method in chain:
+        starts_from = specs[-1].identity if specs else None
+        specs.append(_training(method, recipe, source, target, seed, starts_from))
+    return tuple(specs)
+
+
+def _training(
+    method: str,
+    recipe: Recipe,
+    source: DomainInput,
+    target: DomainInput,
+    seed: int,
+    starts_from: str | None,
+) -> TrainingSpec:
+    domains = load_method(method).domains
+    uses_target = any(domain != "source" for domain in domains)
+    if "target_labelled" in domains:
+        _require_labels(target, method)
+    if "source" in domains:
+        _require_labels(source, method)
+    survey = target.survey
+    return TrainingSpec(
+        network=recipe.network,
+        network_options=recipe.network_options,
+        method=method,
+        classes=survey.labels.classes,
+        label_kind=survey.labels.kind,
+        channels=survey.network_channels,
+        size_pix=survey.cutout_size_pix,
+        stretch=recipe.stretch,
+        training=recipe.training if uses_target else recipe.source_training,
+        test_share=recipe.test_share,
+        label_count=recipe.label_count if uses_target else None,
+        shots=recipe.shots if uses_target else None,
+        seed=seed,
+        source=source.to_data() if "source" in domains else None,
+        target=target.to_data() if uses_target else None,
+        starts_from=starts_from,
+    )
+
+
+def _require_labels(domain: DomainInput, method: str) -> None:
+    for rows in domain.manifest.iter_units():
+        if rows.column("votes").null_count < rows.num_rows:
+            return
+    raise LabelError(
+        f"{domain.format.uri or domain.survey.name}: no object has a label, but the method "
+        f"{method} learns from labels; give a label table (--labels, --source-labels) or, for the "
+        "target survey, choose --method source_only"
+    )
