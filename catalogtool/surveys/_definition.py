@@ -65,8 +65,8 @@ class InputSource(Settings):
     split_column: str | None = None
     """Column that sets ``test`` objects apart from ``train`` objects."""
     id_pattern: str = r"(?P<object_id>.+?)"
-    """Regular expression of a cutout's file name without its endings; groups ``object_id`` and,
-    for one file per band, ``band``."""
+    """Regular expression of a cutout's name (a file name without its endings). The group ``band``
+    is the band; all other named groups, joined by ``_``, are the object's name."""
     hdu: str | None = None
     """Extension that holds the pixels; None: the one named like the band, else the first image."""
 
