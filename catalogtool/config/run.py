@@ -6,9 +6,6 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from catalogtool.config._base import Settings
 
-MAX_FLAGGED_SHARE = 0.05
-STALL_SECONDS = 600.0
-
 
 class RunConfig(Settings):
     """The settings of ``catalogtool produce``; addresses may be paths or ``s3://`` URIs."""
@@ -38,7 +35,7 @@ class RunConfig(Settings):
     """Workers of training; None: one per GPU, or one."""
     unit_objects: PositiveInt | None = None
     """Objects per unit of work; None: enough for some seconds of work."""
-    max_flagged_share: Annotated[float, Field(ge=0, le=1)] = MAX_FLAGGED_SHARE
+    max_flagged_share: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Share of rows without a prediction above which the run fails."""
-    stall_seconds: PositiveFloat = STALL_SECONDS
+    stall_seconds: PositiveFloat = 600.0
     """A run that finishes no unit for this long is ended."""

@@ -1,0 +1,68 @@
+"""Commands about finished catalogs."""
+
+from typing import Annotated
+
+import typer
+
+from catalogtool.cli import console
+from catalogtool.cli.options import Json
+
+app = typer.Typer(help="Verify and show catalogs, and print their columns.", no_args_is_help=True)
+Path = Annotated[str, typer.Argument(help="Folder of the catalog (a HATS collection).")]
+
+
+@app.command("verify")
+def verify_catalog(path: Path, *, as_json: Json = False) -> None:
+    """Recompute what a catalog claims and print a table of named checks."""
+    from catalogtool.release.verify import verify
+
+    report = verify(path)
+    rows = [(c.name, "ok" if c.passed else "FAILED", c.found) for c in report.checks]
+    if as_json:
+        console.result_json([dict(zip(("name", "result", "found"), r, strict=True)) for r in rows])
+    else:
+        console.table(path, ("check", "result", "found"), rows)
+    report.raise_for_failures()
+
+
+@app.command("show")
+def show_catalog(
+    path: Path,
+    rows: Annotated[int, typer.Option(min=0, help="How many rows to print.")] = 5,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Show what a catalog holds: properties, columns and its first rows."""
+    from catalogtool.release.show import summarise
+
+    summary = summarise(path, rows)
+    if as_json:
+        console.result_json(summary.to_json())
+        return
+    console.table(path, ("property", "value"), summary.properties)
+    console.table("first rows", summary.column_names, summary.rows)
+
+
+@app.command("schema")
+def show_schema(
+    kind: Annotated[str, typer.Argument(help="Catalog kind, for example morphology.")],
+    survey: Annotated[str, typer.Option(help="Survey whose classes and bands apply.")] = "clash",
+    *,
+    as_json: Json = False,
+) -> None:
+    """Print the columns of a catalog kind with type, unit, UCD and meaning."""
+    from catalogtool.catalogs import load_kind
+    from catalogtool.catalogs._base import CatalogContext
+    from catalogtool.surveys import load_survey
+
+    loaded = load_survey(survey)
+    context = CatalogContext(
+        loaded.labels.classes, loaded.band_names, loaded.labels.per_band, model_id=""
+    )
+    columns = load_kind(kind).columns(context)
+    names = ("column", "type", "unit", "ucd", "description")
+    rows = [(c.name, c.dtype, c.unit, c.ucd, c.description) for c in columns]
+    if as_json:
+        console.result_json([dict(zip(names, row, strict=True)) for row in rows])
+        return
+    console.table(f"{kind} of {survey}", names, rows)

@@ -1,0 +1,48 @@
+"""The command line: one app, one boundary where known errors become one red sentence."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from catalogtool import __version__
+from catalogtool.cli import catalog, console, doctor, method, produce, survey
+from catalogtool.errors import CatalogtoolError
+
+app = typer.Typer(
+    name="catalogtool",
+    help="Train on one survey, adapt to another, and write verified catalogs of every object.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("produce")(produce.produce)
+app.command("doctor")(doctor.doctor)
+app.add_typer(survey.app, name="survey")
+app.add_typer(method.app, name="method")
+app.add_typer(catalog.app, name="catalog")
+
+
+def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer's callback
+    if asked:
+        console.result(f"catalogtool {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[  # noqa: FBT002 - the callback acts on it
+        bool,
+        typer.Option("--version", help="Print the version and stop.", callback=_print_version),
+    ] = False,
+) -> None:
+    pass
+
+
+def run() -> None:
+    """Run the command line and end the process with its exit code."""
+    try:
+        app()
+    except CatalogtoolError as error:
+        console.error(str(error))
+        sys.exit(error.exit_code)

@@ -1,0 +1,131 @@
+"""The main command: from cutouts to a verified catalog."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from catalogtool.cli import console
+from catalogtool.cli.options import Json
+
+if TYPE_CHECKING:
+    from catalogtool.config.run import RunConfig
+
+
+def produce(  # noqa: PLR0913, PLR0917 - the options of the main command
+    survey: Annotated[str, typer.Option(help="Name of a survey, or path of a survey file.")],
+    input_: Annotated[
+        str | None,
+        typer.Option("--input", help="Cutouts: a folder, file or s3:// URI. [default: simulated]"),
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Table of labels and positions, CSV or Parquet.")
+    ] = None,
+    output: Annotated[
+        str, typer.Option(help="Folder or s3:// prefix for models, runs and catalogs.")
+    ] = "catalogtool-output",
+    catalog: Annotated[
+        str | None, typer.Option(help="One catalog kind. [default: all of the survey's recipe]")
+    ] = None,
+    source_input: Annotated[
+        str | None, typer.Option(help="Cutouts of the source survey. [default: simulated]")
+    ] = None,
+    source_labels: Annotated[
+        str | None, typer.Option(help="Label table of the source survey.")
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="Adaptation method, see 'catalogtool method list'.")
+    ] = None,
+    shots: Annotated[
+        int | None, typer.Option(min=0, help="Target labels per class; 0 uses none.")
+    ] = None,
+    label_count: Annotated[
+        int | None, typer.Option(min=0, help="Target labels altogether; 0 uses none.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of weights, batches and drawn labels.")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Workers of inference. [default: one per core]")
+    ] = None,
+    train_workers: Annotated[
+        int | None, typer.Option(min=1, help="Workers of training. [default: one per GPU, or 1]")
+    ] = None,
+    unit_objects: Annotated[
+        int | None, typer.Option(min=1, help="Objects per unit of work.")
+    ] = None,
+    max_flagged: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Share of failed rows above which the run fails. [default: 0.05]"
+        ),
+    ] = None,
+    stall_seconds: Annotated[
+        float | None,
+        typer.Option(min=1, help="End a run that finishes no unit for this long. [default: 600]"),
+    ] = None,
+    *,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print what would be done and stop.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Train, adapt, predict every object, and write a verified catalog with a report."""
+    from catalogtool.config._base import build_settings
+    from catalogtool.config.run import RunConfig
+
+    values = {
+        "survey": survey,
+        "input": input_,
+        "labels": labels,
+        "output": output,
+        "catalog": catalog,
+        "source_input": source_input,
+        "source_labels": source_labels,
+        "method": method,
+        "shots": shots,
+        "label_count": label_count,
+        "seed": seed,
+        "workers": workers,
+        "train_workers": train_workers,
+        "unit_objects": unit_objects,
+        "max_flagged_share": max_flagged,
+        "stall_seconds": stall_seconds,
+    }
+    given = {key: value for key, value in values.items() if value is not None}
+    config = build_settings(RunConfig, given, where="catalogtool produce")
+    if plan:
+        _show_plan(config, as_json=as_json)
+    else:
+        _produce(config, as_json=as_json)
+
+
+def _show_plan(config: "RunConfig", *, as_json: bool) -> None:
+    import tempfile
+
+    from catalogtool.production.describe import describe_plan
+    from catalogtool.production.plan import make_plan
+
+    with tempfile.TemporaryDirectory(prefix="catalogtool-plan-") as scratch:
+        description = describe_plan(make_plan(config, manifests_uri=scratch))
+    if as_json:
+        console.result_json(dict(description.facts))
+        return
+    console.table(f"plan of {config.survey}", ("what", "value"), description.facts)
+    console.table("columns", ("catalog", "columns"), description.columns)
+
+
+def _produce(config: "RunConfig", *, as_json: bool) -> None:
+    from catalogtool.distributed.produce import produce as run_production
+
+    progress = console.ConsoleProgress()
+    try:
+        outcome = run_production(config, progress)
+    except KeyboardInterrupt:
+        console.error("interrupted; finished units are kept. Run the same command again to resume.")
+        raise typer.Exit(130) from None
+    if as_json:
+        console.result_json(outcome.to_json())
+        return
+    console.table("where everything is", ("what", "where"), outcome.places)
+    console.table("rows", ("catalog", "rows", "flagged", "in quarantine"), outcome.counts)
+    console.table("stages", ("stage", "seconds"), outcome.timings)
+    for line in outcome.remarks:
+        console.result(line)

@@ -1,0 +1,57 @@
+"""Checks of a survey file that need to know what else there is."""
+
+from collections.abc import Callable
+
+from catalogtool.adaptation import load_method
+from catalogtool.catalogs import load_kind
+from catalogtool.errors import ConfigError
+from catalogtool.inputs import load_format
+from catalogtool.networks import build_network
+from catalogtool.surveys import load_survey
+from catalogtool.surveys._definition import Recipe, Survey
+
+
+def check_survey_names(survey: Survey, where: str) -> None:
+    """Refuse a survey that names formats, kinds, networks, methods or surveys that are not there.
+
+    Parameters
+    ----------
+    survey : Survey
+        A loaded survey.
+    where : str
+        File or name for the messages.
+
+    Raises
+    ------
+    ConfigError
+        One line per mistake.
+    """
+    mistakes = _mistakes("input.format", load_format, survey.input.format)
+    for index, recipe in enumerate(survey.recipes):
+        key = f"recipes.{index}"
+        for kind in recipe.kinds:
+            mistakes += _mistakes(f"{key}.kinds", load_kind, kind)
+        mistakes += _mistakes(f"{key}.network", _build, survey, recipe)
+        mistakes += _mistakes(f"{key}.method", load_method, recipe.method)
+        if recipe.source_survey != survey.name:
+            mistakes += _mistakes(f"{key}.source_survey", load_survey, recipe.source_survey)
+    if mistakes:
+        raise ConfigError("\n".join(f"{where}: {line}" for line in mistakes), count=len(mistakes))
+
+
+def _build(survey: Survey, recipe: Recipe) -> object:
+    return build_network(
+        recipe.network,
+        recipe.network_options,
+        channels=survey.network_channels,
+        classes=len(survey.labels.classes),
+        size_pix=survey.cutout_size_pix,
+    )
+
+
+def _mistakes(key: str, attempt: Callable[..., object], *args: object) -> list[str]:
+    try:
+        attempt(*args)
+    except ConfigError as error:
+        return [f"{key}: {error}"]
+    return []

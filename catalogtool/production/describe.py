@@ -1,0 +1,59 @@
+"""A plan in words."""
+
+from dataclasses import dataclass
+
+from catalogtool import storage
+from catalogtool.catalogs import load_kind
+from catalogtool.config.training import TrainingSpec
+from catalogtool.production.plan import DomainInput, Plan
+
+
+@dataclass(frozen=True)
+class PlanDescription:
+    """What ``--plan`` prints."""
+
+    facts: tuple[tuple[str, str], ...]
+    columns: tuple[tuple[str, str], ...]
+
+
+def describe_plan(plan: Plan) -> PlanDescription:
+    """Say what a production would do: objects, bytes, units, memory, models and columns."""
+    survey = plan.survey
+    manifest = plan.target.manifest
+    facts = (
+        ("survey", f"{survey.name}: {survey.title}"),
+        ("input", _input_text(plan.target)),
+        ("bytes to read", _bytes_text(plan.target)),
+        ("objects", str(manifest.objects)),
+        ("rows per object", str(survey.rows_per_object)),
+        ("units", f"{manifest.units} of up to {plan.unit_objects} objects"),
+        ("memory per worker", f"about {plan.worker_bytes / 2**20:.0f} MiB"),
+        *((f"model {spec.method}", _model_text(plan, spec)) for spec in plan.trainings),
+        ("output", plan.layout.uri),
+    )
+    context = plan.context(model_id="")
+    columns = tuple(
+        (kind, ", ".join(column.name for column in load_kind(kind).columns(context)))
+        for kind in plan.kinds
+    )
+    return PlanDescription(facts, columns)
+
+
+def _input_text(domain: DomainInput) -> str:
+    where = domain.format.uri or "no files"
+    return f"{domain.format_name} ({where})"
+
+
+def _bytes_text(domain: DomainInput) -> str:
+    if domain.format.uri is None or domain.format.simulated:
+        return "0 (cutouts are simulated where they are needed)"
+    listed = list(storage.list_files(domain.format.uri))
+    files = listed or [storage.file_info(domain.format.uri)]
+    total = sum(info.size_bytes for info in files)
+    return f"{total / 2**20:.1f} MiB in {len(files)} files"
+
+
+def _model_text(plan: Plan, spec: TrainingSpec) -> str:
+    uri = plan.layout.model(spec.identity)
+    state = "reused" if storage.exists(storage.join(uri, "run.json")) else "to be trained"
+    return f"{spec.network}, {state}: {uri}"
