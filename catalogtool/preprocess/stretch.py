@@ -1,0 +1,87 @@
+"""Scale pixels for a network: each cutout by itself, so that its company never matters."""
+
+import numpy as np
+import numpy.typing as npt
+
+from catalogtool.surveys._definition import Stretch
+
+FloatArray = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
+
+_EIGHT_BIT_MAX = 255.0
+_UNIT_OFFSET = 0.5
+_UNIT_SCALE = 4.0  # images of galaxies have a scatter of about a quarter of the full range
+_MAD_TO_SIGMA = 1.4826  # of a normal distribution
+_ASINH_KNEE_SIGMA = 3.0  # linear below three times the noise, logarithmic above
+
+
+def prepare(images: FloatArray, mask: BoolArray, stretch: Stretch) -> FloatArray:
+    """Scale cutouts to the range that networks are trained on.
+
+    Parameters
+    ----------
+    images : ndarray, shape (M, c, H, W), float32
+        Cutouts in survey units.
+    mask : ndarray, shape (M, c, H, W), bool
+        True excludes a pixel from the statistics; so do NaN and infinity.
+    stretch : {"minmax", "asinh", "unit"}
+        ``minmax``: linear, valid pixels of a cutout to [0, 1]. ``asinh``: the same after
+        ``asinh((x - median) / (3 sigma))`` with sigma from the median absolute deviation.
+        ``unit``: ``(x / 255 - 0.5) * 4``, without any statistics.
+
+    Returns
+    -------
+    ndarray, shape (M, c, H, W), float32
+        Excluded pixels hold the median of the valid ones, in every channel by itself; a channel
+        without valid pixels holds 0, and so does a cutout of one constant value under ``minmax``.
+    """
+    prepared = np.zeros_like(images, dtype=np.float32)
+    valid = np.isfinite(images) & ~mask
+    for index in range(len(images)):
+        prepared[index] = _prepare_one(images[index], valid[index], stretch)
+    return prepared
+
+
+def _prepare_one(image: FloatArray, valid: BoolArray, stretch: Stretch) -> FloatArray:
+    if not valid.any():
+        return np.zeros_like(image)
+    if stretch == "unit":
+        scaled = (image / np.float32(_EIGHT_BIT_MAX) - np.float32(_UNIT_OFFSET)) * np.float32(
+            _UNIT_SCALE
+        )
+    elif stretch == "asinh":
+        scaled = _to_unit_range(_asinh(image, valid), valid)
+    else:
+        scaled = _to_unit_range(image, valid)
+    return _fill(scaled, valid)
+
+
+def _to_unit_range(image: FloatArray, valid: BoolArray) -> FloatArray:
+    values = image[valid]
+    low, high = values.min(), values.max()
+    # Half the range cannot overflow where the range itself would.
+    half_range = high / 2 - low / 2
+    if half_range == 0:
+        return np.zeros_like(image)
+    scaled: FloatArray = (image / 2 - low / 2) / half_range
+    return scaled
+
+
+def _asinh(image: FloatArray, valid: BoolArray) -> FloatArray:
+    values = image[valid]
+    centre = np.median(values)
+    sigma = _MAD_TO_SIGMA * np.median(np.abs(values - centre))
+    if sigma == 0:  # more than half of the pixels are equal: a clean simulation, or padding
+        sigma = values.std() or 1.0
+    knee = np.float32(_ASINH_KNEE_SIGMA * sigma)
+    stretched: FloatArray = np.arcsinh((image - np.float32(centre)) / knee)
+    return stretched
+
+
+def _fill(image: FloatArray, valid: BoolArray) -> FloatArray:
+    if valid.all():
+        return image
+    filled = image.copy()
+    for channel, kept in zip(filled, valid, strict=True):
+        channel[~kept] = np.median(channel[kept]) if kept.any() else 0
+    return filled

@@ -1,0 +1,164 @@
+"""Trained models: weights as safetensors beside a run.json that says how they came about."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import safetensors
+import safetensors.torch
+
+from catalogtool import storage
+from catalogtool.config._base import build_settings, canonical_json
+from catalogtool.config.training import TrainingSpec
+from catalogtool.errors import ConfigError, ModelError, StorageError
+from catalogtool.networks import build_network
+from catalogtool.networks._base import Network
+
+WEIGHTS_FILE = "weights.safetensors"
+RECORD_FILE = "run.json"
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network and its record.
+
+    Attributes
+    ----------
+    uri : str
+        Folder of the model.
+    model_id : str
+        Network, method and a hash of weights and specification.
+    spec : TrainingSpec
+        How it was trained.
+    metrics : dict
+        How well it does, and which labels it saw.
+    network : Network
+        Float32, in evaluation mode.
+    """
+
+    uri: str
+    model_id: str
+    spec: TrainingSpec
+    metrics: dict[str, Any]
+    network: Network
+
+
+def save_model(uri: str, network: Network, spec: TrainingSpec, metrics: dict[str, Any]) -> Model:
+    """Write a model; the record is written last and makes it count.
+
+    Parameters
+    ----------
+    uri : str
+        Folder to write to.
+    network : Network
+        Trained network, on any device.
+    spec : TrainingSpec
+        What it was trained by.
+    metrics : dict
+        JSON values only.
+    """
+    state = {
+        name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()
+    }
+    weights = safetensors.torch.save(state)
+    weights_sha256 = hashlib.sha256(weights).hexdigest()
+    record = {
+        "model_id": _model_id(spec, weights_sha256),
+        "weights_sha256": weights_sha256,
+        "spec": spec.to_json(),
+        "metrics": metrics,
+    }
+    storage.write_bytes(storage.join(uri, WEIGHTS_FILE), weights)
+    storage.write_bytes(storage.join(uri, RECORD_FILE), canonical_json(record).encode())
+    return load_model(uri)
+
+
+def load_model(uri: str) -> Model:
+    """Read a model and check it against its own record.
+
+    Raises
+    ------
+    ModelError
+        If there is none, or it is damaged.
+    """
+    record, spec = _read_record(uri)
+    try:
+        weights = storage.read_bytes(storage.join(uri, WEIGHTS_FILE))
+    except StorageError as error:
+        raise ModelError(f"{uri}: the weights cannot be read: {error}") from error
+    weights_sha256 = hashlib.sha256(weights).hexdigest()
+    if weights_sha256 != record["weights_sha256"]:
+        raise _damaged(uri, "the weights are not those that run.json describes")
+    if record["model_id"] != _model_id(spec, weights_sha256):
+        raise _damaged(uri, "the model id does not follow from weights and specification")
+    network = build_fresh_network(spec)
+    try:
+        network.load_state_dict(safetensors.torch.load(weights))
+    except (safetensors.SafetensorError, RuntimeError) as error:
+        raise _damaged(uri, f"the weights do not fit the network: {error}") from error
+    return Model(uri, record["model_id"], spec, record["metrics"], network.eval())
+
+
+def find_model(uri: str) -> Model | None:
+    """Read a model if there is one.
+
+    Raises
+    ------
+    ModelError
+        If there is one and it is damaged.
+    """
+    if not storage.exists(storage.join(uri, RECORD_FILE)):
+        return None
+    return load_model(uri)
+
+
+def find_model_by_id(folder_uri: str, model_id: str) -> Model:
+    """Read the model with an id from a folder of models.
+
+    Raises
+    ------
+    ModelError
+        If no model below the folder has that id.
+    """
+    for info in storage.list_files(folder_uri):
+        uri, _, name = info.uri.rpartition("/")
+        if name == RECORD_FILE and _read_record(uri)[0]["model_id"] == model_id:
+            return load_model(uri)
+    raise ModelError(
+        f"{folder_uri}: holds no model {model_id}; train it first, or give its folder as output",
+        model_id=model_id,
+    )
+
+
+def build_fresh_network(spec: TrainingSpec) -> Network:
+    """Network of a specification with new weights."""
+    return build_network(
+        spec.network,
+        spec.network_options,
+        channels=spec.channels,
+        classes=len(spec.classes),
+        size_pix=spec.size_pix,
+    )
+
+
+def _read_record(uri: str) -> tuple[dict[str, Any], TrainingSpec]:
+    where = storage.join(uri, RECORD_FILE)
+    try:
+        record = json.loads(storage.read_bytes(where))
+        spec = build_settings(TrainingSpec, record["spec"], where=where)
+        record["model_id"], record["weights_sha256"], record["metrics"]
+    except StorageError as error:
+        raise ModelError(f"{uri}: holds no model: {error}") from error
+    except (ValueError, KeyError, TypeError, ConfigError) as error:
+        raise _damaged(uri, f"{RECORD_FILE} cannot be understood: {error}") from error
+    return record, spec
+
+
+def _model_id(spec: TrainingSpec, weights_sha256: str) -> str:
+    digest = hashlib.sha256(f"{weights_sha256}{spec.identity}".encode()).hexdigest()
+    return f"{spec.network}-{spec.method}-{digest[:12]}"
+
+
+def _damaged(uri: str, reason: str) -> ModelError:
+    return ModelError(f"{uri}: damaged model: {reason}; delete the folder to train again", uri=uri)

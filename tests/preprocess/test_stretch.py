@@ -1,0 +1,103 @@
+"""The scaling of pixels."""
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from catalogtool.preprocess.stretch import prepare
+from catalogtool.surveys._definition import Stretch
+
+STRETCHES = ("minmax", "asinh", "unit")
+
+
+def _cutouts(
+    count: int = 5, channels: int = 2, size: int = 9
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    rng = np.random.default_rng(3)
+    images = rng.normal(10, 4, (count, channels, size, size)).astype(np.float32)
+    mask = rng.random(images.shape) < 0.1
+    return images, mask
+
+
+def test_minmax_maps_valid_pixels_linearly_to_zero_and_one() -> None:
+    images = np.array([[[[2, 4], [6, 1000]]]], dtype=np.float32)
+    mask = np.array([[[[False, False], [False, True]]]])
+
+    prepared = prepare(images, mask, "minmax")
+
+    np.testing.assert_array_equal(prepared, [[[[0, 0.5], [1, 0.5]]]])  # filled with the median
+
+
+def test_unit_uses_fixed_numbers_only() -> None:
+    images = np.array([[[[0, 255], [127.5, 51]]]], dtype=np.float32)
+
+    prepared = prepare(images, np.zeros_like(images, dtype=bool), "unit")
+
+    np.testing.assert_allclose(prepared, [[[[-2, 2], [0, -1.2]]]], atol=1e-6)
+
+
+def test_asinh_equals_its_formula() -> None:
+    images, mask = _cutouts(count=1, channels=1)
+    values = images[~mask].astype(float)
+    centre = np.median(values)
+    sigma = 1.4826 * np.median(np.abs(values - centre))
+    stretched = np.arcsinh((values - centre) / (3 * sigma))
+    expected = (stretched - stretched.min()) / np.ptp(stretched)
+
+    prepared = prepare(images, mask, "asinh")
+
+    np.testing.assert_allclose(prepared[~mask], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("stretch", STRETCHES)
+def test_the_company_of_a_cutout_does_not_change_a_bit(stretch: Stretch) -> None:
+    images, mask = _cutouts()
+
+    together = prepare(images, mask, stretch)
+
+    for index in range(len(images)):
+        alone = prepare(images[index : index + 1], mask[index : index + 1], stretch)
+        np.testing.assert_array_equal(alone[0], together[index])
+
+
+@pytest.mark.parametrize("stretch", STRETCHES)
+def test_nan_and_infinity_count_as_excluded(stretch: Stretch) -> None:
+    images, mask = _cutouts()
+    images[mask] = np.nan
+    images[0, 0, 0, 0] = np.inf
+
+    prepared = prepare(images, np.zeros_like(mask), stretch)
+
+    assert np.isfinite(prepared).all()
+
+
+@pytest.mark.parametrize("stretch", STRETCHES)
+def test_a_cutout_without_valid_pixels_is_zero(stretch: Stretch) -> None:
+    images, mask = _cutouts()
+
+    prepared = prepare(images, np.ones_like(mask), stretch)
+
+    np.testing.assert_array_equal(prepared, 0)
+
+
+def test_a_constant_cutout_is_zero() -> None:
+    images = np.full((1, 1, 4, 4), 7, dtype=np.float32)
+
+    np.testing.assert_array_equal(prepare(images, np.zeros_like(images, dtype=bool), "minmax"), 0)
+
+
+def test_the_range_of_float32_does_not_overflow() -> None:
+    images = np.array([[[[-3e38, 3e38]]]], dtype=np.float32)
+
+    prepared = prepare(images, np.zeros_like(images, dtype=bool), "minmax")
+
+    np.testing.assert_array_equal(prepared, [[[[0, 1]]]])
+
+
+def test_what_comes_in_is_not_changed() -> None:
+    images, mask = _cutouts()
+    before = images.copy()
+
+    prepare(images, mask, "minmax")
+
+    np.testing.assert_array_equal(images, before)
