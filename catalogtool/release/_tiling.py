@@ -1,0 +1,130 @@
+"""HEALPix arithmetic of a release: cells of rows, adaptive partitions, margins."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+from cdshealpix import nested
+from hats.pixel_math.healpix_shim import margin2order
+
+ORDER = 29
+"""Order of the stored cells; 0.4 milliarcseconds."""
+DEEPEST_ORDER = 10
+"""Partitions are split down to cells of 3.4 arcmin, however many rows those hold."""
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+
+def has_position(ra: FloatArray, dec: FloatArray) -> npt.NDArray[np.bool_]:
+    """Whether positions (degrees) are on the sky."""
+    valid: npt.NDArray[np.bool_] = np.isfinite(ra) & np.isfinite(dec) & (np.abs(dec) <= 90)
+    return valid
+
+
+def cells_of(ra: FloatArray, dec: FloatArray, order: int = ORDER) -> IntArray:
+    """Nested HEALPix cells of valid ICRS positions in degrees."""
+    from astropy.coordinates import Latitude, Longitude
+
+    lon, lat = Longitude(ra, unit="deg"), Latitude(dec, unit="deg")
+    cells: IntArray = nested.lonlat_to_healpix(lon, lat, order, num_threads=1).astype(np.int64)
+    return cells
+
+
+def coarser(cells: IntArray, order: int, from_order: int = ORDER) -> IntArray:
+    """Cells at a lower order that contain the given ones."""
+    return cells >> (2 * (from_order - order))
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Partitions that do not overlap, in the order of their cells along the nested curve.
+
+    Attributes
+    ----------
+    orders, pixels : ndarray, shape (P,), int64
+        HEALPix order and nested cell of each partition.
+    """
+
+    orders: IntArray
+    pixels: IntArray
+
+    @classmethod
+    def split(cls, cells: IntArray, counts: IntArray, threshold: int, deepest: int) -> Self:
+        """Split cells in four for as long as they hold more rows than `threshold`.
+
+        Parameters
+        ----------
+        cells, counts : ndarray, int64
+            Occupied cells at order `deepest`, sorted, and their rows.
+        threshold : int
+            Most rows of a partition, unless it has the order `deepest`.
+        deepest : int
+            Order at which splitting ends.
+        """
+        found = []
+        for order in range(deepest + 1):
+            parents, inverse = np.unique(coarser(cells, order, deepest), return_inverse=True)
+            rows = np.bincount(inverse, weights=counts, minlength=len(parents))
+            small = (rows <= threshold) | (order == deepest)
+            found.append((np.full(small.sum(), order), parents[small]))
+            keep = ~small[inverse]
+            cells, counts = cells[keep], counts[keep]
+        orders = np.concatenate([o for o, _ in found]).astype(np.int64)
+        pixels = np.concatenate([p for _, p in found]).astype(np.int64)
+        rank = np.argsort(pixels << (2 * (ORDER - orders)))
+        return cls(orders[rank], pixels[rank])
+
+    def partition_of(self, cells: IntArray, order: int = ORDER) -> IntArray:
+        """Index of the partition that holds each cell; -1 for none."""
+        shift = 2 * (ORDER - self.orders)
+        starts, ends = self.pixels << shift, (self.pixels + 1) << shift
+        at = cells << (2 * (ORDER - order))
+        index = np.searchsorted(starts, at, side="right") - 1
+        inside = (index >= 0) & (at < ends[index])
+        return np.where(inside, index, -1)
+
+    def path(self, index: int) -> str:
+        """Path of a partition's file below the folder ``dataset``."""
+        order, pixel = int(self.orders[index]), int(self.pixels[index])
+        return f"Norder={order}/Dir={pixel // 10000 * 10000}/Npix={pixel}.parquet"
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+def margin_order(margin_arcsec: float) -> int:
+    """Order of cells that are wider than the margin everywhere on the sky."""
+    return int(margin2order(np.asarray(margin_arcsec / 60)))
+
+
+def margin_targets(cells: IntArray, tiling: Tiling, order: int) -> tuple[IntArray, IntArray]:
+    """Rows that belong to the margin of other partitions.
+
+    A row is in the margin of each partition that its cell at `order` touches. As these cells are
+    wider than the margin, no row within it is missed; some are a little farther away.
+
+    Parameters
+    ----------
+    cells : ndarray, shape (N,), int64
+        Cells of rows at `ORDER`.
+    tiling : Tiling
+        Partitions, none deeper than `order`.
+    order : int
+        From `margin_order`.
+
+    Returns
+    -------
+    rows, partitions : ndarray, int64
+        Pairs, sorted by row.
+    """
+    around, inverse = np.unique(coarser(cells, order), return_inverse=True)
+    near = nested.neighbours(around.astype(np.uint64), order, num_threads=1)  # (U, 9), -1: none
+    touched = np.where(near >= 0, tiling.partition_of(np.maximum(near, 0), order), -1)
+    own = tiling.partition_of(around, order)
+    touched[touched == own[:, None]] = -1
+    touched.sort(axis=1)
+    touched[:, 1:][touched[:, 1:] == touched[:, :-1]] = -1
+    rows, columns = np.nonzero(touched[inverse] >= 0)
+    return rows, touched[inverse[rows], columns]
