@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from catalogtool.production.log_progress import LogProgress, stderr_log
 from catalogtool.progress import Progress
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
-
-_LOG_SECONDS = 10.0  # between two progress lines where there is no terminal
 
 
 def result(text: str) -> None:
@@ -48,58 +47,43 @@ def table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[object, ...
     Console(width=width, markup=False).print(shown)
 
 
-class ConsoleProgress(Progress):
-    """Bars with rates on a terminal, a quiet line now and then elsewhere."""
+class TerminalProgress(Progress):
+    """Bars with rates and remaining time."""
 
     def __init__(self) -> None:
-        self._tty = sys.stderr.isatty()
         self._bars: Bars | None = None
         self._task: TaskID | None = None
-        self._started = 0.0
-        self._last_line = 0.0
 
     def log(self, message: str) -> None:
         """Say something once, above the bars."""
         if self._bars is not None:
             self._bars.console.print(message, markup=False, highlight=False)
-            return
-        stamp = time.strftime("%H:%M:%S")
-        print(f"{stamp} {message}", file=sys.stderr, flush=True)  # noqa: T201 - the one place
+        else:
+            print(message, file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Enclose one stage; its bar goes when it ends, a line with its time stays."""
-        self._started = self._last_line = time.monotonic()
-        if self._tty:
-            self._bars = _new_bars()
-            self._task = self._bars.add_task(name, total=None, note="")
-            self._bars.start()
-        else:
-            self.log(f"{name} …")
-        finished = False
-        try:
+        started = time.monotonic()
+        self._bars = _new_bars()
+        self._task = self._bars.add_task(name, total=None, note="")
+        with self._bars:
             yield
-            finished = True
-        finally:
-            if self._bars is not None:
-                self._bars.stop()
-            self._bars = self._task = None
-            if finished:
-                self.log(f"{name}: done in {time.monotonic() - self._started:.1f} s")
+        self._bars = self._task = None
+        self.log(f"{name}: done in {time.monotonic() - started:.1f} s")
 
     def advance(self, done: int, total: int, noun: str, note: str = "") -> None:
-        """Move the bar, or write a line if the last one is old enough."""
+        """Move the bar."""
         if self._bars is not None and self._task is not None:
             text = f"{noun} {note}".strip()
             self._bars.update(self._task, completed=done, total=total, note=text)
-            return
-        now = time.monotonic()
-        if now - self._last_line < _LOG_SECONDS and done < total:
-            return
-        self._last_line = now
-        rate = done / max(now - self._started, 1e-9)
-        left = f", {(total - done) / rate:.0f} s left" if 0 < done < total else ""
-        self.log(f"  {done} of {total} {noun} ({rate:.3g}/s{left}) {note}".rstrip())
+
+
+def new_progress() -> Progress:
+    """Bars on a terminal, log lines elsewhere."""
+    if sys.stderr.isatty():
+        return TerminalProgress()
+    return LogProgress(stderr_log())
 
 
 def _new_bars() -> Any:  # noqa: ANN401 - rich is imported only here

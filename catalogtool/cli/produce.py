@@ -115,7 +115,7 @@ def _show_plan(config: "RunConfig", *, as_json: bool) -> None:
 def _produce(config: "RunConfig", *, as_json: bool) -> None:
     from catalogtool.distributed.produce import produce as run_production
 
-    progress = console.ConsoleProgress()
+    progress = console.new_progress()
     try:
         outcome = run_production(config, progress)
     except KeyboardInterrupt:

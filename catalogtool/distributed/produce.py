@@ -1,0 +1,122 @@
+"""One production from plan to committed catalog: the order of the stages, nothing else."""
+
+import math
+import os
+
+from catalogtool import storage
+from catalogtool.config.run import RunConfig
+from catalogtool.distributed.cluster import local_cluster
+from catalogtool.distributed.infer import run_units
+from catalogtool.distributed.train import train_model
+from catalogtool.inference.unit import UnitTask
+from catalogtool.layout import RunLayout
+from catalogtool.ledger import LedgerLine, read_ledger
+from catalogtool.production.clock import Clock
+from catalogtool.production.finish import finish, read_outcome, refuse_too_many_flagged
+from catalogtool.production.outcome import Outcome
+from catalogtool.production.plan import Plan, make_plan
+from catalogtool.production.record import RunRecord, keep_record, new_record, run_id
+from catalogtool.progress import Progress
+from catalogtool.training.model import Model, find_model
+
+
+def produce(config: RunConfig, progress: Progress) -> Outcome:
+    """Run one production, or finish one that was interrupted.
+
+    Parameters
+    ----------
+    config : RunConfig
+        What is asked.
+    progress : Progress
+        Hears about stages and units.
+
+    Returns
+    -------
+    Outcome
+        Where everything is and how long it took.
+
+    Raises
+    ------
+    CatalogtoolError
+        The subclass says what went wrong; finished models and units are kept.
+    """
+    clock = Clock(progress)
+    with clock.stage("plan"):
+        plan = make_plan(config)
+    _announce(plan, progress)
+    model = find_model(plan.layout.model(plan.trainings[-1].identity))
+    if model is not None:
+        run = plan.layout.run(run_id(plan, model.model_id))
+        if storage.exists(run.commit):
+            progress.log(f"nothing to do: this catalog is complete in {run.uri}")
+            return read_outcome(run)
+    with local_cluster(_workers(config)):
+        model = _train(plan, clock)
+        run = plan.layout.run(run_id(plan, model.model_id))
+        record = _infer(plan, model, run, clock)
+    refuse_too_many_flagged(run, record, config.max_flagged_share)
+    return finish(plan, model, run, record, clock)
+
+
+def _workers(config: RunConfig) -> int:
+    return config.workers or len(os.sched_getaffinity(0))
+
+
+def _announce(plan: Plan, progress: Progress) -> None:
+    manifest = plan.target.manifest
+    progress.log(f"{plan.survey.name}: {manifest.objects} objects in {manifest.units} units")
+    if plan.simulated:
+        progress.log(f"the cutouts of {plan.survey.name} are simulated")
+    if any(spec.simulated for spec in plan.trainings):
+        progress.log("the network learns from simulated cutouts")
+
+
+def _train(plan: Plan, clock: Clock) -> Model:
+    for spec in plan.trainings:
+        uri = plan.layout.model(spec.identity)
+        model = find_model(uri)
+        if model is not None:
+            clock.progress.log(f"model {model.model_id} is reused")
+            continue
+        with clock.stage(f"train {spec.method}"):
+            model = train_model(spec, uri, plan.config.train_workers, clock.progress)
+    assert model is not None
+    return model
+
+
+def _infer(plan: Plan, model: Model, run: RunLayout, clock: Clock) -> RunRecord:
+    workers = _workers(plan.config)
+    threads = max(1, len(os.sched_getaffinity(0)) // workers)
+    record = keep_record(run, new_record(plan, model, threads))
+    units = plan.target.manifest.units
+    missing = sorted(set(range(units)) - set(read_ledger(run)))
+    done = units - len(missing)
+    if done:
+        clock.progress.log(f"{done} of {units} units are finished already")
+
+    def on_line(line: LedgerLine) -> None:
+        nonlocal done
+        done += 1
+        clock.progress.advance(done, units, "units", note=f"of {line.objects} objects")
+
+    with clock.stage("predict"):
+        run_units(
+            _unit_task(plan, record, run), missing, workers, on_line, plan.config.stall_seconds
+        )
+    return record
+
+
+def _unit_task(plan: Plan, record: RunRecord, run: RunLayout) -> UnitTask:
+    target = plan.target.to_data()
+    return UnitTask(
+        survey=plan.survey,
+        input_format=target.input_format,
+        input_uri=target.input_uri,
+        labels_uri=target.labels_uri,
+        manifest=plan.target.manifest,
+        model_uri=record.model_uri,
+        kinds=plan.kinds,
+        run_uri=run.uri,
+        threads=record.threads,
+        objects_per_worker=math.ceil(record.objects / _workers(plan.config)),
+    )

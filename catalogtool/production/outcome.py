@@ -1,0 +1,28 @@
+"""What a production leaves, for the one who started it."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The summary at the end.
+
+    Attributes
+    ----------
+    places : tuple of (what, where)
+        Catalogs, report, model and run folder.
+    counts : tuple of (catalog, rows, flagged, in quarantine)
+    timings : tuple of (stage, seconds)
+    remarks : tuple of str
+        What a reader must know: simulated data, what the figures are.
+    """
+
+    places: tuple[tuple[str, str], ...]
+    counts: tuple[tuple[str, int, int, int], ...]
+    timings: tuple[tuple[str, str], ...]
+    remarks: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self)
