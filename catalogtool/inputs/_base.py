@@ -92,6 +92,11 @@ class Format(ABC):
 
         Trouble with one object sets its flags and leaves its pixels 0 and masked; it never raises.
         The result depends on the rows alone, not on their company.
+
+        Raises
+        ------
+        StorageError
+            Only if the storage cannot be reached and trying again may help.
         """
 
     def empty_cutouts(self, count: int) -> Cutouts:

@@ -5,6 +5,7 @@ the commit: of several writers exactly one wins.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
@@ -71,16 +72,18 @@ def read_bytes(uri: str) -> bytes:
     Raises
     ------
     StorageError
-        If it does not exist or cannot be read; ``context["missing"]`` tells the two apart.
+        If it does not exist (``context["missing"]``) or cannot be read; where trying again may
+        help, ``context["transient"]`` is true.
     """
     return _backend(uri).read_bytes(normalise(uri))
 
 
 def read_many(uris: Sequence[str]) -> list[bytes | StorageError]:
     """Contents of many files, read concurrently; an error stands in the place of its file."""
-    if not uris:
-        return []
-    return _backend(uris[0]).read_many([normalise(uri) for uri in uris])
+    contents: list[bytes | StorageError] = []
+    for backend, group in groupby(uris, key=_backend):
+        contents += backend.read_many([backend.normalise(uri) for uri in group])
+    return contents
 
 
 def write_bytes(uri: str, data: bytes) -> None:
@@ -130,7 +133,10 @@ def file_info(uri: str) -> FileInfo:
 
 
 def list_files(uri: str) -> Iterator[FileInfo]:
-    """All files below a folder or prefix, sorted by URI; none if it does not exist."""
+    """All files below a folder or prefix, or the file itself; none if there is none.
+
+    The order depends on their names alone. Unfinished writes are not listed.
+    """
     return _backend(uri).list_files(normalise(uri))
 
 

@@ -2,9 +2,11 @@
 
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,17 @@ from catalogtool.errors import StorageError
 from catalogtool.storage._info import FileInfo
 
 _READERS = 8
+_SCRATCH = ".partial-"
+_MODE = 0o644
 _REMEDIES = {
     errno.ENOSPC: "the disk is full; free space or choose another --output, then run again",
     errno.EROFS: "the file system is read-only; choose another --output",
     errno.EACCES: "permission denied; check the owner and mode",
+    errno.EPERM: "operation not permitted; the file system may lack hard links, choose another",
+    errno.EDQUOT: "the disk quota is used up; free space or choose another --output",
     errno.ENOENT: "does not exist",
+    errno.ENOTDIR: "a part of the path is a file, not a folder",
+    errno.EEXIST: "a part of the path is a file, not a folder",
     errno.EISDIR: "is a folder, not a file",
 }
 
@@ -28,12 +36,17 @@ def _storage_error(path: str, error: OSError) -> StorageError:
     return StorageError(f"{path}: {text}", missing=error.errno == errno.ENOENT)
 
 
+def _raise_unless_missing(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise _storage_error(str(error.filename), error) from error
+
+
 class LocalBackend:
     """Files of this machine, addressed by absolute paths."""
 
     def normalise(self, uri: str) -> str:
         """Absolute path of a path or ``file://`` URI."""
-        return str(Path(uri.removeprefix("file://")).expanduser().absolute())
+        return os.path.abspath(Path(uri.removeprefix("file://")).expanduser())  # noqa: PTH100 - no links
 
     def read_bytes(self, path: str) -> bytes:
         """Whole content of a file."""
@@ -55,30 +68,32 @@ class LocalBackend:
 
     def write_bytes(self, path: str, data: bytes) -> None:
         """Replace a file at once."""
-        self._write(path, data, os.replace)
+        with self._scratch(path, data) as scratch:
+            os.replace(scratch, path)  # noqa: PTH105 - beside os.link, which pathlib turns round
 
     def create_bytes(self, path: str, data: bytes) -> bool:
         """Write a file unless there is one."""
-        try:
-            self._write(path, data, os.link)
-        except FileExistsError:
-            return False
+        with self._scratch(path, data) as scratch:
+            try:
+                os.link(scratch, path)
+            except FileExistsError:
+                return False
         return True
 
-    def _write(self, path: str, data: bytes, place: Any) -> None:  # noqa: ANN401
+    @contextmanager
+    def _scratch(self, path: str, data: bytes) -> Iterator[str]:
+        """A hidden file beside `path` that is complete and on disk; it is gone afterwards."""
         target = Path(path)
         scratch = ""
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            handle, scratch = tempfile.mkstemp(prefix=".partial-", dir=target.parent)
+            handle, scratch = tempfile.mkstemp(prefix=_SCRATCH, dir=target.parent)
             with os.fdopen(handle, "wb") as stream:
                 stream.write(data)
                 stream.flush()
                 os.fsync(stream.fileno())
-            Path(scratch).chmod(0o644)
-            place(scratch, target)
-        except FileExistsError:
-            raise
+            Path(scratch).chmod(_MODE)
+            yield scratch
         except OSError as error:
             raise _storage_error(path, error) from error
         finally:
@@ -100,15 +115,21 @@ class LocalBackend:
             return None
         except OSError as error:
             raise _storage_error(path, error) from error
+        if not stat.S_ISREG(status.st_mode):
+            return None
         return FileInfo(path, status.st_size, f"{status.st_size}-{status.st_mtime_ns}")
 
     def list_files(self, path: str) -> Iterator[FileInfo]:
-        """Files below a folder, sorted; scratch files of unfinished writes are skipped."""
-        for folder, folders, files in os.walk(path):
+        """Files below a folder, or the file itself; scratch files of unfinished writes are not."""
+        itself = self.info(path)
+        if itself is not None:
+            yield itself
+            return
+        for folder, folders, files in os.walk(path, onerror=_raise_unless_missing):
             folders.sort()
             for name in sorted(files):
                 info = self.info(os.path.join(folder, name))  # noqa: PTH118 - a hot loop
-                if info is not None and not name.startswith(".partial-"):
+                if info is not None and not name.startswith(_SCRATCH):
                     yield info
 
     def open_input(self, path: str) -> Any:  # noqa: ANN401 - a pyarrow.NativeFile

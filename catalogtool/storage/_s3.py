@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from functools import cache
 from typing import Any
 
@@ -14,6 +15,8 @@ from catalogtool.errors import StorageError
 from catalogtool.storage._info import FileInfo
 
 _READERS = 64
+_RETRIES = 6
+_RETRY_TIME = timedelta(seconds=30)
 
 
 @cache
@@ -27,17 +30,21 @@ def _store(bucket: str, process: int) -> S3Store:  # noqa: ARG001 - a fork needs
         bucket,
         region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
         client_options={"allow_http": True},
-        credential_provider=_credential_provider(),
+        retry_config={"max_retries": _RETRIES, "retry_timeout": _RETRY_TIME},
+        **_signing(),
         **options,
     )
 
 
-def _credential_provider() -> Any:  # noqa: ANN401 - obstore's provider, or None for its own chain
+def _signing() -> dict[str, Any]:
+    """Credentials of the usual AWS chain; without any, requests as for a public bucket."""
     import boto3
     from obstore.auth.boto3 import Boto3CredentialProvider
 
     session = boto3.Session()
-    return Boto3CredentialProvider(session) if session.get_credentials() else None
+    if session.get_credentials() is None:
+        return {"skip_signature": True}
+    return {"credential_provider": Boto3CredentialProvider(session)}
 
 
 def _split(uri: str) -> tuple[S3Store, str]:
@@ -48,14 +55,20 @@ def _split(uri: str) -> tuple[S3Store, str]:
 
 
 def _storage_error(uri: str, error: Exception) -> StorageError:
-    if isinstance(error, FileNotFoundError):
+    # Only the first words: what follows may quote the access key and the signed request.
+    text = str(error).split("\n", 1)[0].split("<", 1)[0].strip(" -:")
+    if isinstance(error, FileNotFoundError) or "404 Not Found" in text:
         return StorageError(f"{uri}: does not exist", missing=True)
-    if isinstance(error, PermissionError):
+    if isinstance(error, _DENIALS) or "403 Forbidden" in text:
         return StorageError(f"{uri}: access denied; check the credentials and the bucket's policy")
-    sentence = str(error).split("\n", 1)[0]
-    return StorageError(f"{uri}: object storage failed: {sentence}")
+    return StorageError(f"{uri}: object storage failed: {text}", transient=True)
 
 
+_DENIALS = (
+    obstore.exceptions.PermissionDeniedError,
+    obstore.exceptions.UnauthenticatedError,
+    PermissionError,
+)
 _FAILURES = (obstore.exceptions.BaseError, OSError)
 
 
@@ -126,13 +139,16 @@ class S3Backend:
         return FileInfo(uri, meta["size"], str(meta["e_tag"]).strip('"'))
 
     def list_files(self, uri: str) -> Iterator[FileInfo]:
-        """Objects below a prefix, sorted by key."""
+        """Objects below a prefix, sorted by key, or the object itself."""
         store, key = _split(uri)
         bucket = uri.removeprefix("s3://").partition("/")[0]
         try:
             listed = [meta for chunk in obstore.list(store, key or None) for meta in chunk]
         except _FAILURES as error:
             raise _storage_error(uri, error) from error
+        itself = self.info(uri) if key and not listed else None
+        if itself is not None:
+            yield itself
         for meta in sorted(listed, key=lambda m: m["path"]):
             tag = str(meta["e_tag"]).strip('"')
             yield FileInfo(f"s3://{bucket}/{meta['path']}", meta["size"], tag)
@@ -141,6 +157,32 @@ class S3Backend:
         """Open an object for ranged reads."""
         store, key = _split(uri)
         try:
-            return pa.PythonFile(obstore.open_reader(store, key), mode="r")
+            reader = obstore.open_reader(store, key)
         except _FAILURES as error:
             raise _storage_error(uri, error) from error
+        return pa.PythonFile(_Reader(uri, reader), mode="r")
+
+
+class _Reader:
+    """An object as a Python file whose failures are ours."""
+
+    def __init__(self, uri: str, reader: Any) -> None:  # noqa: ANN401 - an obstore reader
+        self._uri = uri
+        self._reader = reader
+        self.closed = False
+
+    def read(self, size: int = -1) -> bytes:
+        try:
+            return bytes(self._reader.read() if size < 0 else self._reader.read(size))
+        except _FAILURES as error:
+            raise _storage_error(self._uri, error) from error
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return int(self._reader.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._reader.tell())
+
+    def close(self) -> None:
+        self._reader.close()
+        self.closed = True

@@ -1,0 +1,184 @@
+"""FITS cutouts: a file per object with a band per extension, or a file per object and band."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+
+from catalogtool import storage
+from catalogtool.errors import ManifestError, StorageError
+from catalogtool.flags import Flag
+from catalogtool.inputs._base import Cutouts
+from catalogtool.inputs._base import Format as BaseFormat
+from catalogtool.inputs._fits import DamagedFitsError, FitsImages, open_fits, position_of
+from catalogtool.inputs._listing import ListedObject, files_ending, manifest_table
+from catalogtool.inputs._names import FITS_ENDINGS, first_few, parse_name
+from catalogtool.inputs._planes import Plane, fit_plane, place, storage_flag
+from catalogtool.inputs.labels import LabelTable, read_labels
+
+_OBJECTS_PER_TABLE = 256
+_FILES_AT_ONCE = 256
+"""Bounds the memory of a read: so many files are held at a time."""
+
+Files = dict[str | None, storage.FileInfo]
+"""Files of one object by band; the key is None where one file holds all bands."""
+
+
+class Format(BaseFormat):
+    """A folder, a prefix or a single file of FITS cutouts."""
+
+    @staticmethod
+    def recognises(uri: str) -> bool:
+        """Whether this is a FITS file, or a folder that holds one."""
+        named = uri.lower().endswith(FITS_ENDINGS)
+        return named or next(files_ending(uri, FITS_ENDINGS), None) is not None
+
+    def list_objects(self) -> Iterator[pa.Table]:
+        """Yield all objects, sorted by name; positions from the WCS, else the label table.
+
+        Raises
+        ------
+        ManifestError
+            If there is no cutout, a name does not fit the pattern, or two files are the same
+            band of an object.
+        LabelError
+            If the label table contradicts the objects.
+        """
+        objects = self._group_files()
+        labels = read_labels(self.labels_uri, self.survey) if self.labels_uri else None
+        if labels is not None:
+            labels.refuse_unknown(objects)
+        names = sorted(objects)
+        for start in range(0, len(names), _OBJECTS_PER_TABLE):
+            chunk = names[start : start + _OBJECTS_PER_TABLE]
+            positions = self._positions([objects[name] for name in chunk])
+            listed = [
+                self._listed(name, objects[name], position, labels)
+                for name, position in zip(chunk, positions, strict=True)
+            ]
+            yield manifest_table(listed)
+
+    def _group_files(self) -> dict[str, Files]:
+        objects: dict[str, Files] = {}
+        strangers, twice = [], []
+        for info in files_ending(str(self.uri), FITS_ENDINGS):
+            name = parse_name(info.uri.rsplit("/", 1)[-1], self.survey.input.id_pattern)
+            if name is None:
+                strangers.append(info.uri)
+            elif name.band is None or name.band in self.survey.band_names:
+                files = objects.setdefault(name.source_id, {})
+                if files and (name.band is None or None in files or name.band in files):
+                    twice.append(info.uri)
+                files[name.band] = info
+        self._refuse(strangers, "have names that do not fit the survey's id_pattern")
+        self._refuse(twice, "repeat a band of an object that another file holds")
+        if not objects:
+            bands = ", ".join(self.survey.band_names)
+            raise ManifestError(f"{self.uri}: holds no FITS cutouts in the bands {bands}")
+        return objects
+
+    def _refuse(self, uris: Sequence[str], what: str) -> None:
+        if uris:
+            raise ManifestError(
+                f"{self.uri}: {len(uris)} files {what}: {first_few(uris)}; remove or rename them",
+                count=len(uris),
+            )
+
+    def _listed(
+        self,
+        name: str,
+        files: Files,
+        position: tuple[float, float] | None,
+        labels: LabelTable | None,
+    ) -> ListedObject:
+        bands = (None,) if None in files else self.survey.band_names
+        found = [files.get(band) for band in bands]
+        if position is None and labels is not None:
+            position = labels.position(name)
+        return ListedObject(
+            source_id=name,
+            uris=tuple(info.uri if info else "" for info in found),
+            row=0,
+            identity=_identity([info.identity if info else "" for info in found]),
+            position=position,
+            votes=labels.votes_of(name) if labels else None,
+            split=labels.split_of(name) if labels else "",
+        )
+
+    def _positions(self, objects: Sequence[Files]) -> list[tuple[float, float] | None]:
+        """Positions from the first readable file of each object."""
+        positions: list[tuple[float, float] | None] = [None] * len(objects)
+        for turn in range(max(map(len, objects))):
+            open_ends = [
+                index
+                for index, files in enumerate(objects)
+                if positions[index] is None and turn < len(files)
+            ]
+            uris = [list(objects[index].values())[turn].uri for index in open_ends]
+            for index, data in zip(open_ends, storage.read_many(uris), strict=True):
+                positions[index] = self._position(data)
+        return positions
+
+    def _position(self, data: bytes | StorageError) -> tuple[float, float] | None:
+        if isinstance(data, StorageError):
+            return None
+        try:
+            with open_fits(data) as images:
+                for image in self._images_of_bands(images):
+                    position = position_of(images.header(image), images.shape(image))
+                    if position is not None:
+                        return position
+        except DamagedFitsError:
+            return None  # reading will say so
+        return None
+
+    def _images_of_bands(self, images: FitsImages) -> list[int]:
+        declared = [i for i, name in enumerate(images.names) if name in self.survey.band_names]
+        return declared or list(range(len(images.names)))
+
+    def read(self, rows: pa.Table) -> Cutouts:
+        """Read the cutouts of some manifest rows."""
+        cutouts = self.empty_cutouts(rows.num_rows)
+        wanted = [
+            (index, file, uri)
+            for index, uris in enumerate(rows.column("uris").to_pylist())
+            for file, uri in enumerate(uris)
+        ]
+        single = [len(uris) == 1 for uris in rows.column("uris").to_pylist()]
+        for start in range(0, len(wanted), _FILES_AT_ONCE):
+            chunk = wanted[start : start + _FILES_AT_ONCE]
+            present = [uri for _, _, uri in chunk if uri]
+            contents = dict(zip(present, storage.read_many(present), strict=True))
+            for index, file, uri in chunk:
+                bands = range(len(self.survey.bands)) if single[index] else (file,)
+                planes = self._planes(contents[uri], bands) if uri else [Flag.MISSING_BAND]
+                for band, plane in zip(bands, planes, strict=True):
+                    place(cutouts, index, band, plane)
+        return cutouts
+
+    def _planes(self, data: bytes | StorageError, bands: Sequence[int]) -> list[Plane | Flag]:
+        if isinstance(data, StorageError):
+            return [storage_flag(data)] * len(bands)
+        try:
+            with open_fits(data) as images:
+                return [self._plane(images, band, alone=len(bands) == 1) for band in bands]
+        except DamagedFitsError:
+            return [Flag.UNREADABLE] * len(bands)
+
+    def _plane(self, images: FitsImages, band: int, *, alone: bool) -> Plane | Flag:
+        name = self.survey.band_names[band]
+        if alone and self.survey.input.hdu is not None:
+            name = self.survey.input.hdu.lower()
+        if name in images.names:
+            image = images.names.index(name)
+        elif alone and self.survey.input.hdu is None and images.names:
+            image = 0
+        else:
+            return Flag.MISSING_BAND
+        return fit_plane(images.pixels(image), self.survey.cutout_size_pix)
+
+
+def _identity(identities: Sequence[str]) -> str:
+    if len(identities) == 1:
+        return identities[0]
+    return hashlib.sha256("\n".join(identities).encode()).hexdigest()
