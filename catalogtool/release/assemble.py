@@ -22,6 +22,7 @@ from catalogtool.catalogs import load_kind
 from catalogtool.errors import ReleaseError
 from catalogtool.layout import RunLayout
 from catalogtool.release import _tables
+from catalogtool.release._collection import COLLECTION
 from catalogtool.release._folder import MANIFEST, ReleaseFolder
 from catalogtool.release._properties import ReleaseInfo, collection_properties, render
 from catalogtool.release._spill import Spill
@@ -38,8 +39,6 @@ from catalogtool.release._tiling import (
 from catalogtool.release.voparquet import HEALPIX, release_schema
 
 __all__ = ["AssembledCatalog", "ReleaseInfo", "assemble"]
-
-COLLECTION = "collection.properties"
 
 
 @dataclass(frozen=True)
