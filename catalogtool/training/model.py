@@ -113,24 +113,6 @@ def find_model(uri: str) -> Model | None:
     return load_model(uri)
 
 
-def find_model_by_id(folder_uri: str, model_id: str) -> Model:
-    """Read the model with an id from a folder of models.
-
-    Raises
-    ------
-    ModelError
-        If no model below the folder has that id.
-    """
-    for info in storage.list_files(folder_uri):
-        uri, _, name = info.uri.rpartition("/")
-        if name == RECORD_FILE and _read_record(uri)[0]["model_id"] == model_id:
-            return load_model(uri)
-    raise ModelError(
-        f"{folder_uri}: holds no model {model_id}; train it first, or give its folder as output",
-        model_id=model_id,
-    )
-
-
 def build_fresh_network(spec: TrainingSpec) -> Network:
     """Network of a specification with new weights."""
     return build_network(

@@ -12,7 +12,6 @@ from catalogtool.training.model import (
     Model,
     build_fresh_network,
     find_model,
-    find_model_by_id,
     load_model,
     save_model,
 )
@@ -79,9 +78,3 @@ def test_a_changed_specification_is_noticed(saved: Model) -> None:
 
     with pytest.raises(ModelError, match="model id does not follow"):
         load_model(saved.uri)
-
-
-def test_a_model_is_found_by_its_id(saved: Model, tmp_path: Path) -> None:
-    assert find_model_by_id(str(tmp_path), saved.model_id).uri == saved.uri
-    with pytest.raises(ModelError, match="holds no model other"):
-        find_model_by_id(str(tmp_path), "other")

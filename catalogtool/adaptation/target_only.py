@@ -1,0 +1,23 @@
+"""Training from scratch: the network learns from the target survey's few labels alone."""
+
+from typing import ClassVar
+
+from catalogtool.adaptation._base import DomainBatch, LossTerms, MethodOptions
+from catalogtool.adaptation._base import Method as BaseMethod
+from catalogtool.config.training import Domain
+
+
+class Options(MethodOptions):
+    """There is nothing to choose."""
+
+
+class Method(BaseMethod):
+    """The loss of the target labels."""
+
+    domains: ClassVar[tuple[Domain, ...]] = ("target_labelled",)
+
+    def forward(self, batches: dict[Domain, DomainBatch], progress: float) -> LossTerms:  # noqa: ARG002 - the common signature
+        """Losses of one step."""
+        batch = batches["target_labelled"]
+        assert batch.votes is not None
+        return {"label": self.label_loss(self.network(batch.images), batch.votes)}

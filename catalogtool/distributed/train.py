@@ -1,0 +1,228 @@
+"""Training on a Ray cluster: one or many workers, and what happens when one of them dies.
+
+Checkpoints are written by the first worker, whole and under one name, beside the model. Whoever
+starts again, a worker group or a new driver, goes on from there.
+"""
+
+import json
+import math
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import pyarrow.fs
+import ray.train
+import ray.train.torch
+from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
+
+from catalogtool import storage
+from catalogtool.config._base import build_settings, canonical_json
+from catalogtool.config.training import TrainingSpec
+from catalogtool.distributed.failures import unwrap
+from catalogtool.errors import ClusterError
+from catalogtool.progress import Progress
+from catalogtool.training.context import GroupMember
+from catalogtool.training.model import Model, find_model, load_model
+from catalogtool.training.run import initial_network, label_domains, run_training
+
+_CHECKPOINT_SECONDS = 5.0
+_MAX_FAILURES = 3
+_POLL_SECONDS = 0.5
+_ENVIRONMENT = {
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",
+    "RAY_TRAIN_ENABLE_STATE_ACTOR_RECONCILIATION": "0",  # it needs the dashboard
+    "RAY_TRAIN_METRICS_ENABLED": "0",
+    "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
+    "RAY_TRAIN_ENABLE_PRINT_PATCH": "0",
+}
+
+
+def train_model(
+    spec: TrainingSpec, model_uri: str, workers: int, progress: Progress | None = None
+) -> Model:
+    """Train a model, or find the one that this very training has left.
+
+    Parameters
+    ----------
+    spec : TrainingSpec
+        What to train, on what.
+    model_uri : str
+        Folder of the model.
+    workers : int
+        Training workers; each gets one GPU where there are any.
+    progress : Progress or None
+        Told of every epoch.
+
+    Raises
+    ------
+    ClusterError
+        If workers die again and again.
+    DataError
+        If labels or inputs cannot be used.
+    """
+    model = find_model(model_uri)
+    if model is not None:
+        return model
+    # What can be refused is refused here, before workers start.
+    label_domains(spec)
+    initial_network(spec, model_uri)
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    with _Watch(model_uri, progress or Progress()):
+        _fit(spec, model_uri, workers)
+    _delete_checkpoints(model_uri)
+    return load_model(model_uri)
+
+
+def _fit(spec: TrainingSpec, model_uri: str, workers: int) -> None:
+    gpus = int(ray.cluster_resources().get("GPU", 0))  # type: ignore[no-untyped-call]
+    share = (os.cpu_count() or 1) / workers
+    assignment = _Assignment(spec.to_json(), model_uri, threads=max(1, math.floor(share)))
+    path, filesystem = _ray_storage(_checkpoints(model_uri))
+    trainer = ray.train.torch.TorchTrainer(
+        _work,
+        train_loop_config=asdict(assignment),
+        scaling_config=ray.train.ScalingConfig(num_workers=workers, use_gpu=gpus >= workers),
+        run_config=ray.train.RunConfig(
+            name="train",
+            storage_path=path,
+            storage_filesystem=filesystem,
+            failure_config=ray.train.FailureConfig(max_failures=_MAX_FAILURES),
+        ),
+    )
+    try:
+        trainer.fit()
+    except TrainingFailedError as error:
+        raise _translate(error) from error
+
+
+def _translate(error: TrainingFailedError) -> BaseException:
+    if isinstance(error, WorkerGroupError) and error.worker_failures:
+        failure = unwrap(next(iter(error.worker_failures.values())))
+    else:
+        failure = unwrap(error)
+    if isinstance(failure, TrainingFailedError):
+        sentence = str(failure).strip().split("\n", 1)[0]
+        return ClusterError(
+            f"training workers failed {_MAX_FAILURES + 1} times; run again to go on from the "
+            f"last checkpoint, and look for 'killed process' in the system log\n{sentence}"
+        )
+    return failure
+
+
+@dataclass(frozen=True)
+class _Assignment:
+    """What a worker is told."""
+
+    spec: dict[str, Any]
+    model_uri: str
+    threads: int
+
+
+def _work(config: dict[str, Any]) -> None:
+    import torch
+
+    assignment = _Assignment(**config)
+    torch.set_num_threads(assignment.threads)
+    spec = build_settings(TrainingSpec, assignment.spec, where="training")
+    context = RayWorker(_checkpoints(assignment.model_uri), spec.training.max_epochs)
+    run_training(spec, assignment.model_uri, context)
+
+
+class RayWorker(GroupMember):
+    """A worker of a Ray Train group.
+
+    Parameters
+    ----------
+    folder_uri : str
+        Where checkpoint and progress are kept.
+    max_epochs : int
+        Told with the progress.
+    """
+
+    def __init__(self, folder_uri: str, max_epochs: int) -> None:
+        where = _checkpoint_file(folder_uri)
+        saved = storage.read_bytes(where) if storage.exists(where) else None
+        super().__init__(ray.train.torch.get_device(), saved)
+        self.folder_uri = folder_uri
+        self.max_epochs = max_epochs
+        self._saved_at = -math.inf
+
+    def report(self, epoch: int, metrics: dict[str, Any], state: Callable[[], bytes]) -> None:
+        """Tell the driver, and write a checkpoint if the last one is some seconds old."""
+        if self.rank == 0:
+            if time.monotonic() - self._saved_at >= _CHECKPOINT_SECONDS:
+                storage.write_bytes(_checkpoint_file(self.folder_uri), state())
+                self._saved_at = time.monotonic()
+            note = {"done": epoch + 1, "total": self.max_epochs, "note": _note(metrics)}
+            storage.write_bytes(_progress_file(self.folder_uri), canonical_json(note).encode())
+        ray.train.report({"epoch": epoch})
+
+
+def _note(metrics: dict[str, Any]) -> str:
+    words = [f"loss {sum(metrics['train'].values()):.4f}"]
+    if "validation" in metrics:
+        words.append(f"validation RMSE {metrics['validation']['rmse']:.4f}")
+        words.append(f"balanced accuracy {metrics['validation']['balanced_accuracy']:.3f}")
+    return ", ".join(words)
+
+
+class _Watch:
+    """Tells of epochs while the driver waits for Ray."""
+
+    def __init__(self, model_uri: str, progress: Progress) -> None:
+        self._where = _progress_file(_checkpoints(model_uri))
+        self._progress = progress
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *exception: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        told: dict[str, Any] = {}
+        is_last = False
+        while not is_last:
+            is_last = self._ended.wait(_POLL_SECONDS)
+            if storage.exists(self._where):
+                news = json.loads(storage.read_bytes(self._where))
+                if news != told:
+                    self._progress.advance(news["done"], news["total"], "epochs", news["note"])
+                told = news
+
+
+def _checkpoints(model_uri: str) -> str:
+    return storage.join(model_uri, "checkpoints")
+
+
+def _checkpoint_file(folder_uri: str) -> str:
+    return storage.join(folder_uri, "training.safetensors")
+
+
+def _progress_file(folder_uri: str) -> str:
+    return storage.join(folder_uri, "progress.json")
+
+
+def _ray_storage(uri: str) -> tuple[str, pyarrow.fs.FileSystem | None]:
+    if storage.is_local(uri):
+        return uri, None
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    filesystem = pyarrow.fs.S3FileSystem(endpoint_override=endpoint)
+    return uri.removeprefix("s3://"), filesystem
+
+
+def _delete_checkpoints(model_uri: str) -> None:
+    folder = _checkpoints(model_uri)
+    if storage.is_local(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    for info in list(storage.list_files(folder)):
+        storage.delete(info.uri)

@@ -1,0 +1,100 @@
+"""Random changes that leave a galaxy's class as it is: torch, on any device, seeded.
+
+Geometry is one resampling however many changes are chosen, so that pixels are blurred once.
+"""
+
+import math
+
+import torch
+from torch.nn import functional
+
+from catalogtool._discovery import check_name
+
+CHANGES = ("flip", "jitter", "rotate", "shift", "zoom")
+_SHIFT = 0.05  # of the image's side
+_ZOOM = 0.1
+_GAIN_SIGMA = 0.25
+_OFFSET_SIGMA = 0.1
+_NOISE_SIGMA = 0.05
+_GREY_SHARE = 0.3
+
+
+def augment(
+    images: torch.Tensor, changes: tuple[str, ...], generator: torch.Generator
+) -> torch.Tensor:
+    """Change cutouts at random, each by itself.
+
+    Parameters
+    ----------
+    images : Tensor, shape (B, C, H, W), float32
+        Prepared cutouts.
+    changes : tuple of str
+        ``rotate`` by any angle; ``flip`` at random; ``shift`` by up to 5 % of the side; ``zoom``
+        by a factor of 0.9 to 1.1; ``jitter``: per-channel gain (log-normal, 0.25), offset, noise,
+        and in 30 % of the cutouts the mean of the channels in every channel.
+    generator : Generator
+        On the device of the images; the same state gives the same result.
+
+    Returns
+    -------
+    Tensor, shape (B, C, H, W), float32
+        Pixels from beyond the border are mirrored.
+
+    Raises
+    ------
+    UnknownNameError
+        If a change has another name.
+    """
+    for change in changes:
+        check_name(change, CHANGES, "augmentations")
+    if set(changes) - {"jitter"}:
+        images = _resample(images, _affine(images, changes, generator))
+    if "jitter" in changes:
+        images = _jitter(images, generator)
+    return images
+
+
+def _affine(
+    images: torch.Tensor, changes: tuple[str, ...], generator: torch.Generator
+) -> torch.Tensor:
+    """Matrices from output to input coordinates, shape (B, 2, 3)."""
+    count = len(images)
+    angle = _uniform(count, math.pi, generator) if "rotate" in changes else images.new_zeros(count)
+    scale = images.new_ones(count)
+    if "zoom" in changes:
+        scale = 1 / (1 + _uniform(count, _ZOOM, generator))
+    mirror = images.new_ones(count)
+    if "flip" in changes:
+        mirror = torch.sign(_uniform(count, 1, generator))
+    shift = images.new_zeros(count, 2)
+    if "shift" in changes:
+        # Coordinates run from -1 to 1: the side is 2 long.
+        shift = 2 * torch.stack([_uniform(count, _SHIFT, generator) for _ in range(2)], dim=1)
+    cosine, sine = scale * torch.cos(angle), scale * torch.sin(angle)
+    linear = torch.stack([mirror * cosine, -sine, mirror * sine, cosine], dim=1)
+    return torch.cat([linear.view(count, 2, 2), shift[:, :, None]], dim=2)
+
+
+def _resample(images: torch.Tensor, affine: torch.Tensor) -> torch.Tensor:
+    grid = functional.affine_grid(affine, list(images.shape), align_corners=False)
+    return functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+
+
+def _jitter(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    count, channels = images.shape[:2]
+    gain = torch.exp(_GAIN_SIGMA * _normal((count, channels, 1, 1), generator))
+    offset = _OFFSET_SIGMA * _normal((count, channels, 1, 1), generator)
+    noise = _NOISE_SIGMA * _normal(tuple(images.shape), generator)
+    is_grey = _uniform(count, 1, generator)[:, None, None, None] > 1 - 2 * _GREY_SHARE
+    grey = images.mean(dim=1, keepdim=True).expand_as(images)
+    return torch.where(is_grey, grey, images) * gain + offset + noise
+
+
+def _uniform(count: int, limit: float, generator: torch.Generator) -> torch.Tensor:
+    """Numbers between -limit and limit, shape (count,)."""
+    unit = torch.rand(count, generator=generator, device=generator.device)
+    return (2 * unit - 1) * limit
+
+
+def _normal(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
+    return torch.randn(shape, generator=generator, device=generator.device)

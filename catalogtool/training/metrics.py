@@ -1,0 +1,89 @@
+"""How well probabilities agree with labels."""
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.floating[Any]]
+LabelKind = Literal["votes", "class"]
+
+
+def sample_rmse(probabilities: FloatArray, votes: FloatArray) -> FloatArray:
+    """Root-mean-square error over classes of every cutout: shape (M,).
+
+    Parameters
+    ----------
+    probabilities, votes : ndarray, shape (M, K)
+    """
+    errors = np.asarray(probabilities, dtype=np.float64) - votes
+    rmse: FloatArray = np.sqrt(np.mean(errors**2, axis=1))
+    return rmse
+
+
+def confusion(probabilities: FloatArray, votes: FloatArray) -> npt.NDArray[np.int64]:
+    """Counts by plurality of the votes (rows) and predicted class (columns): shape (K, K)."""
+    classes = votes.shape[1]
+    pairs = votes.argmax(axis=1) * classes + probabilities.argmax(axis=1)
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+def balanced_accuracy(counts: npt.NDArray[np.int64]) -> float:
+    """Mean recall over the classes that occur, from a confusion matrix."""
+    occurring = counts.sum(axis=1) > 0
+    recalls = counts.diagonal()[occurring] / counts.sum(axis=1)[occurring]
+    return float(recalls.mean())
+
+
+def mean_cross_entropy(probabilities: FloatArray, votes: FloatArray) -> float:
+    """Mean cross-entropy of probabilities against votes, in nats."""
+    floor = np.finfo(np.float32).tiny
+    return float(-(votes * np.log(np.maximum(probabilities, floor))).sum(axis=1).mean())
+
+
+def evaluate(probabilities: FloatArray, votes: FloatArray) -> dict[str, Any]:
+    """All figures of a set of cutouts, as JSON values; only the count where there are none.
+
+    Parameters
+    ----------
+    probabilities, votes : ndarray, shape (M, K)
+
+    Returns
+    -------
+    dict
+        ``rmse`` is the mean of the cutouts' own errors, ``global_rmse`` the root of the mean
+        square over all of them, which is never smaller.
+    """
+    if not len(votes):
+        return {"count": 0}
+    errors = sample_rmse(probabilities, votes)
+    counts = confusion(probabilities, votes)
+    return {
+        "count": len(votes),
+        "rmse": float(errors.mean()),
+        "global_rmse": float(np.sqrt(np.mean(errors**2))),
+        "accuracy": float(counts.trace() / counts.sum()),
+        "balanced_accuracy": balanced_accuracy(counts),
+        "loss": mean_cross_entropy(probabilities, votes),
+        "confusion": counts.tolist(),
+    }
+
+
+def evaluate_by_band(
+    probabilities: FloatArray,
+    votes: FloatArray,
+    band: npt.NDArray[np.int64],
+    names: tuple[str, ...],
+) -> dict[str, dict[str, Any]]:
+    """The same figures for every band by itself."""
+    return {
+        name: evaluate(probabilities[band == index], votes[band == index])
+        for index, name in enumerate(names)
+    }
+
+
+def selection_score(figures: dict[str, Any], kind: LabelKind) -> tuple[float, float]:
+    """What the best epoch has the least of: error, or balanced error and then loss."""
+    if kind == "votes":
+        return (figures["rmse"], figures["loss"])
+    return (1 - figures["balanced_accuracy"], figures["loss"])

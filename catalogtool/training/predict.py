@@ -1,0 +1,54 @@
+"""Probabilities of labelled examples, for validation and final figures."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from catalogtool.networks._base import Network
+from catalogtool.training.context import TrainingContext
+from catalogtool.training.examples import Examples
+
+_BATCH = 64
+
+
+def predict_examples(
+    network: Network, examples: Examples, device: torch.device
+) -> npt.NDArray[np.float32]:
+    """Class probabilities in float32, by the network as it is used for catalogs.
+
+    Returns
+    -------
+    ndarray, shape (M, K), float32
+    """
+    was_training = network.training
+    network.eval()
+    parts = [np.zeros_like(examples.votes[:0])]
+    with torch.inference_mode():
+        for start in range(0, len(examples), _BATCH):
+            images = torch.from_numpy(examples.images[start : start + _BATCH]).to(device)
+            images = images.contiguous(memory_format=torch.channels_last)
+            parts.append(network(images).float().softmax(dim=1).cpu().numpy())
+    network.train(was_training)
+    return np.concatenate(parts)
+
+
+def gather_predictions(
+    network: Network, examples: Examples, context: TrainingContext
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Probabilities, votes and bands of all workers' examples together.
+
+    Returns
+    -------
+    probabilities, votes : ndarray, shape (M, K), float32
+    band : ndarray, shape (M,), int64
+    """
+    probabilities = predict_examples(network, examples, context.device)
+    band = examples.band[:, None].astype(np.float32)
+    rows = np.concatenate([probabilities, examples.votes, band], axis=1)
+    together = np.concatenate(context.gather(rows))
+    classes = examples.votes.shape[1]
+    return (
+        together[:, :classes],
+        together[:, classes : 2 * classes],
+        together[:, -1].astype(np.int64),
+    )
