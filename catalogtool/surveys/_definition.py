@@ -10,6 +10,7 @@ from catalogtool.units import Angle, Length, Magnitude
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Stretch = Literal["minmax", "asinh", "unit"]
+SimulatedKind = Literal["spheroid", "disk", "irregular", "point_source"]
 
 
 class Band(Settings):
@@ -83,6 +84,25 @@ class Simulation(Settings):
     dec: Angle
     radius: Angle
     """Centre and radius of the simulated field."""
+    shares: dict[SimulatedKind, Annotated[float, Field(ge=0)]] = {
+        "spheroid": 0.35,
+        "disk": 0.4,
+        "irregular": 0.18,
+        "point_source": 0.07,
+    }
+    """Relative numbers of the kinds of objects."""
+    magnitude_limit: Magnitude = 24.5 * u.mag
+    """Faintest objects, in the reddest band."""
+    median_redshift: Annotated[float, Field(gt=0)] = 0.8
+    radius_at_limit: Angle = 0.2 * u.arcsec
+    """Typical half-light radius of the faintest objects; brighter ones are larger."""
+
+    @field_validator("shares")
+    @classmethod
+    def _shares_sum_above_zero(cls, shares: dict[str, float]) -> dict[str, float]:
+        if not sum(shares.values()) > 0:
+            raise ValueError("shares needs at least one number above 0")
+        return shares
 
 
 class TrainingOptions(Settings):
