@@ -1,9 +1,12 @@
 """Fixtures that many tests share."""
 
 import os
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from s3_server import running_server, s3_client, s3_environment
 
 
 @pytest.fixture
@@ -14,3 +17,20 @@ def data_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data: {folder} does not exist; set CATALOGTOOL_DATA")
     return folder
+
+
+@pytest.fixture(scope="session")
+def s3_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Port of a real S3 server that lives as long as the test session."""
+    with running_server(tmp_path_factory.mktemp("s3")) as port:
+        yield port
+
+
+@pytest.fixture
+def s3_bucket(s3_port: int, monkeypatch: pytest.MonkeyPatch) -> str:
+    """URI of an empty bucket, with the AWS variables set to reach it."""
+    for name, value in s3_environment(s3_port).items():
+        monkeypatch.setenv(name, value)
+    bucket = f"test-{uuid.uuid4().hex[:12]}"
+    s3_client(s3_port).create_bucket(Bucket=bucket)
+    return f"s3://{bucket}"

@@ -232,12 +232,12 @@ def row_votes(where: str, table: pa.Table, survey: Survey) -> FloatArray:
     if survey.labels.kind == "class":
         return _one_hot(table.column(str(survey.labels.column)), survey)
     votes = np.stack([_numbers(where, table, name) for name in survey.labels.columns], axis=1)
-    labelled: BoolArray = np.isfinite(votes).any(axis=1)
+    labelled = np.any(~np.isnan(votes), axis=1)
     with np.errstate(invalid="ignore"):
-        inside: BoolArray = ((votes >= 0) & (votes <= 1)).all(axis=1)
-        adds_up = np.abs(votes.sum(axis=1) - 1) <= SUM_TOLERANCE
-    _refuse(where, table, survey, labelled & ~inside, "have vote fractions outside [0, 1]")
-    _refuse(where, table, survey, labelled & ~adds_up, "have vote fractions that do not sum to 1")
+        outside = np.any(~((votes >= 0) & (votes <= 1)), axis=1)
+        uneven = ~(np.abs(votes.sum(axis=1) - 1) <= SUM_TOLERANCE)
+    _refuse(where, table, survey, labelled & outside, "have vote fractions outside [0, 1]")
+    _refuse(where, table, survey, labelled & uneven, "have vote fractions that do not sum to 1")
     with np.errstate(invalid="ignore"):
         fractions: FloatArray = (votes / votes.sum(axis=1, keepdims=True)).astype(np.float32)
     return fractions
