@@ -162,7 +162,11 @@ def confusion(counts: list[list[int]], classes: tuple[str, ...], name: str) -> s
     with figure as axes:
         for (row, column), count in np.ndenumerate(matrix):
             share = float(shares[row, column])
-            box: dict[str, Any] = {"color": PALETTE[0], "alpha": 0.08 + 0.72 * share, "linewidth": 0}
+            box: dict[str, Any] = {
+                "color": PALETTE[0],
+                "alpha": 0.08 + 0.72 * share,
+                "linewidth": 0,
+            }
             axes.fill([column, column + 1, column + 1, column], [row, row, row + 1, row + 1], **box)
             axes.text(column + 0.5, row + 0.5, f"{count}", ha="center", va="center", fontsize=9)
         ticks = np.arange(len(classes)) + 0.5
