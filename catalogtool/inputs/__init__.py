@@ -43,6 +43,7 @@ def open_input_format(survey: Survey, uri: str | None, labels_uri: str | None = 
         if load_format(name).recognises(uri):
             return load_format(name)(survey, uri, labels_uri)
     raise ConfigError(
-        f"{uri}: no input format recognises this; known: {', '.join(format_names())}. "
-        "Expected a Parquet file with images, or a folder (or prefix) of FITS cutouts."
+        f"{uri}: no input format recognises this, or nothing is there; known: "
+        f"{', '.join(format_names())}. Expected a Parquet file with images, or a folder (or "
+        "prefix) of FITS cutouts."
     )

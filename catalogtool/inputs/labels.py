@@ -290,7 +290,7 @@ def row_positions(where: str, table: pa.Table, survey: Survey) -> tuple[Position
         return nowhere, nowhere
     ra = _numbers(where, table, survey.input.ra_column)
     dec = _numbers(where, table, survey.input.dec_column)
-    on_sky = (np.abs(dec) <= 90) & (ra >= -360) & (ra <= 360)
+    on_sky = (np.abs(dec) <= 90) & (ra >= -180) & (ra <= 360)
     return np.where(on_sky, ra % 360, np.nan), np.where(on_sky, dec, np.nan)
 
 

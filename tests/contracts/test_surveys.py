@@ -1,0 +1,62 @@
+"""What every survey file must hold; a new one is tested without editing this."""
+
+import re
+
+import pytest
+from astropy import units as u
+
+from catalogtool.adaptation import method_names
+from catalogtool.catalogs import kind_names
+from catalogtool.inputs import format_names
+from catalogtool.networks import network_names
+from catalogtool.surveys import Survey, load_survey, survey_names
+
+
+@pytest.fixture(params=survey_names())
+def survey(request: pytest.FixtureRequest) -> Survey:
+    return load_survey(request.param)
+
+
+def test_the_expected_surveys_are_there() -> None:
+    assert {"candels", "clash", "desi", "sdss"} <= set(survey_names())
+
+
+def test_a_survey_is_named_like_its_file(survey: Survey) -> None:
+    assert load_survey(survey.name) == survey
+    assert survey.reference
+
+
+def test_bands_are_physical(survey: Survey) -> None:
+    assert len(set(survey.band_names)) == len(survey.bands)
+    for band in survey.bands:
+        assert 0.1 < band.pivot_wavelength.to_value(u.micron) < 5
+        assert 20 < band.zeropoint.to_value(u.mag) < 32
+        assert 20 < band.depth.to_value(u.mag) < 32
+        assert 0.05 < band.psf_fwhm.to_value(u.arcsec) < 3
+        # The point-spread function is sampled, if only just.
+        assert band.psf_fwhm > survey.pixel_scale
+
+
+def test_input_and_pattern_are_usable(survey: Survey) -> None:
+    assert survey.input.format in format_names()
+    groups = re.compile(survey.input.id_pattern).groupindex
+    assert set(groups) - {"band"}
+
+
+def test_recipes_name_what_there_is(survey: Survey) -> None:
+    for recipe in survey.recipes:
+        assert set(recipe.kinds) <= set(kind_names())
+        assert recipe.network in network_names()
+        assert recipe.method in method_names()
+        source = load_survey(recipe.source_survey)
+        assert source.labels.classes == survey.labels.classes
+        assert source.cutout_size_pix == survey.cutout_size_pix
+        assert source.network_channels == survey.network_channels
+
+
+def test_a_survey_works_without_data(survey: Survey) -> None:
+    assert survey.simulation is not None or survey.input.uri is not None
+
+
+def test_a_survey_survives_json(survey: Survey) -> None:
+    assert Survey.model_validate(survey.to_json()) == survey
