@@ -97,7 +97,7 @@ def draw_block(survey: Survey, block: int) -> Galaxies:
     shares = np.array([share_of.get(kind.name.lower(), 0.0) for kind in Kind])
     kind = rng.choice(len(Kind), BLOCK, p=shares / shares.sum())
     limit = float(simulation.magnitude_limit.value)
-    brighter = np.minimum(rng.gamma(2.0, _MAG_SCALE, BLOCK), 7.0)
+    brighter = np.minimum(rng.gamma(2.0, _MAG_SCALE, BLOCK), 6.0)
     radius = simulation.radius_at_limit.to_value("arcsec") * 10 ** (
         -_RADIUS_SLOPE * brighter + _RADIUS_SCATTER * rng.standard_normal(BLOCK)
     )
