@@ -13,6 +13,8 @@ ORDER = 29
 DEEPEST_ORDER = 10
 """Partitions are split down to cells of 3.4 arcmin, however many rows those hold."""
 
+_COUNT_ROWS = 1_000_000
+
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
@@ -35,6 +37,36 @@ def cells_of(ra: FloatArray, dec: FloatArray, order: int = ORDER) -> IntArray:
 def coarser(cells: IntArray, order: int, from_order: int = ORDER) -> IntArray:
     """Cells at a lower order that contain the given ones."""
     return cells >> (2 * (from_order - order))
+
+
+class CellCounter:
+    """Rows per cell of any number of rows."""
+
+    def __init__(self) -> None:
+        self._cells = self._counts = np.empty(0, dtype=np.int64)
+        self._pending: list[IntArray] = []
+        self._waiting = 0
+
+    def add(self, cells: IntArray) -> None:
+        """Count the cells of some rows."""
+        self._pending.append(cells)
+        self._waiting += len(cells)
+        if self._waiting >= _COUNT_ROWS:
+            self._merge()
+
+    def totals(self) -> tuple[IntArray, IntArray]:
+        """Occupied cells, sorted, and their rows."""
+        self._merge()
+        return self._cells, self._counts
+
+    def _merge(self) -> None:
+        ones = np.ones(self._waiting, dtype=np.int64)
+        weights = np.concatenate([self._counts, ones])
+        every = np.concatenate([self._cells, *self._pending])
+        self._cells, inverse = np.unique(every, return_inverse=True)
+        counts = np.bincount(inverse, weights=weights, minlength=len(self._cells))
+        self._counts = counts.astype(np.int64)
+        self._pending, self._waiting = [], 0
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from catalogtool.release._properties import ReleaseInfo, collection_properties, 
 from catalogtool.release._spill import Spill
 from catalogtool.release._tiling import (
     DEEPEST_ORDER,
+    CellCounter,
     IntArray,
     Tiling,
     cells_of,
@@ -99,8 +100,7 @@ def assemble(
     with _scratch_folder(target_uri) as scratch:
         assembly = _Assembly(run, kind, units, info, scratch)
         folder = ReleaseFolder(scratch / "collection")
-        rows = assembly.write(folder, name)
-        quarantined = assembly.write_quarantine()
+        rows, quarantined = assembly.write(folder, name)
         folder.write_bytes(COLLECTION, render(collection_properties(name, f"{name}_margin")))
         manifest = ReleaseFolder(folder.root)
         manifest.write_bytes(MANIFEST, folder.manifest())
@@ -136,28 +136,29 @@ class _Assembly:
         self.primary = Spill(scratch / "primary", self.schema)
         self.margin = Spill(scratch / "margin", self.schema)
 
-    def write(self, folder: ReleaseFolder, name: str) -> int:
-        """Write both tables and return the rows of the primary one."""
-        for table in self._parts():
-            self._route(self._placed(table))
+    def write(self, folder: ReleaseFolder, name: str) -> tuple[int, int]:
+        """Write both tables and the quarantine; returns the rows of catalog and quarantine."""
+        quarantined = self._route_all()
         self.primary.flush()
         self.margin.flush()
         build = _tables.Build(folder, self.kind, self.info, self.schema)
         rows = build.primary(name, self.tiling, self.primary, (self.cells, self.counts))
         build.margin(f"{name}_margin", name, self.tiling, self.margin)
-        return rows
+        return rows, quarantined
 
-    def write_quarantine(self) -> int:
-        """Write rows without a position beside the catalogs; no file where there are none."""
-        uri = self.run.quarantine(self.name)
+    def _route_all(self) -> int:
+        """Spill rows to their partitions; those without a position go beside the catalogs."""
         sink = pa.BufferOutputStream()
         count = 0
-        with pq.ParquetWriter(sink, self.part_schema, compression="zstd") as writer:
+        with pq.ParquetWriter(sink, self.part_schema, compression="zstd") as quarantine:
             for table in self._parts():
-                lost = table.filter(pa.array(~_valid(table)))
-                if lost.num_rows:
-                    writer.write_table(lost)
-                count += lost.num_rows
+                valid = _valid(table)
+                self._route(self._placed(table.filter(pa.array(valid))))
+                if not valid.all():
+                    lost = table.filter(pa.array(~valid))
+                    quarantine.write_table(lost)
+                    count += lost.num_rows
+        uri = self.run.quarantine(self.name)
         if count:
             storage.write_bytes(uri, sink.getvalue().to_pybytes())
         else:
@@ -165,15 +166,11 @@ class _Assembly:
         return count
 
     def _count(self) -> tuple[IntArray, IntArray]:
-        cells = counts = np.empty(0, dtype=np.int64)
+        counter = CellCounter()
         for table in self._parts(["ra", "dec"]):
-            found = _cells(self._with_position(table))
-            at = coarser(found, self.deepest)
-            fresh, number = np.unique(at, return_counts=True)
-            merged, inverse = np.unique(np.concatenate([cells, fresh]), return_inverse=True)
-            weights = np.concatenate([counts, number])
-            counts = np.bincount(inverse, weights=weights, minlength=len(merged)).astype(np.int64)
-            cells = merged
+            cells = _cells(table.filter(pa.array(_valid(table))))
+            counter.add(coarser(cells, self.deepest))
+        cells, counts = counter.totals()
         if not len(cells):
             raise ReleaseError(
                 f"{self.run.uri}: no row of {self.name} has a position, so there is no catalog; "
@@ -194,11 +191,7 @@ class _Assembly:
                 for group in range(file.num_row_groups):
                     yield file.read_row_group(group, columns=columns)
 
-    def _with_position(self, table: pa.Table) -> pa.Table:
-        return table.filter(pa.array(_valid(table)))
-
-    def _placed(self, table: pa.Table) -> pa.Table:
-        rows = self._with_position(table)
+    def _placed(self, rows: pa.Table) -> pa.Table:
         columns = [pa.array(_cells(rows)), *rows.itercolumns()]
         return pa.Table.from_arrays(columns, schema=self.schema)
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from release_samples import sky_positions
 
 from catalogtool.release._tiling import (
+    CellCounter,
     Tiling,
     cells_of,
     coarser,
@@ -84,3 +85,13 @@ def test_no_row_within_the_margin_of_a_partition_is_missed(pole: float) -> None:
         for row in np.flatnonzero((reached >= 0) & (reached != own)):
             assert (row, reached[row]) in pairs
     assert all(own[row] != partition for row, partition in pairs)
+
+
+def test_cells_are_counted_across_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("catalogtool.release._tiling._COUNT_ROWS", 100)
+    rows = np.random.default_rng(0).integers(0, 50, 1000)
+    counter = CellCounter()
+    for batch in np.split(rows, 40):
+        counter.add(batch)
+    cells, counts = counter.totals()
+    np.testing.assert_array_equal(counts, np.bincount(rows)[cells])
