@@ -1,0 +1,47 @@
+"""Losses against closed forms."""
+
+import math
+
+import pytest
+import torch
+
+from catalogtool.adaptation._losses import cross_entropy, label_loss, vote_rmse
+
+
+def test_the_vote_loss_is_the_mean_of_each_cutouts_own_error() -> None:
+    logits = torch.log(torch.tensor([[0.5, 0.5], [0.9, 0.1]]))
+    votes = torch.tensor([[1.0, 0.0], [0.6, 0.4]])
+
+    loss = vote_rmse(logits, votes)
+
+    assert loss.item() == pytest.approx((0.5 + 0.3) / 2, abs=1e-6)
+
+
+def test_the_vote_loss_of_a_uniform_guess_is_known() -> None:
+    votes = torch.tensor([[1.0, 0.0, 0.0, 0.0, 0.0]])
+
+    loss = vote_rmse(torch.zeros(1, 5), votes)
+
+    assert loss.item() == pytest.approx(math.sqrt((0.8**2 + 4 * 0.2**2) / 5), abs=1e-6)
+
+
+def test_the_gradient_is_finite_where_prediction_and_votes_agree() -> None:
+    logits = torch.zeros(3, 5, requires_grad=True)
+
+    vote_rmse(logits, torch.full((3, 5), 0.2)).backward()  # type: ignore[no-untyped-call]
+
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_cross_entropy_of_hard_labels_is_minus_the_log_probability() -> None:
+    logits = torch.log(torch.tensor([[0.7, 0.2, 0.1]]))
+
+    loss = cross_entropy(logits, torch.tensor([[0.0, 1.0, 0.0]]))
+
+    assert loss.item() == pytest.approx(-math.log(0.2), abs=1e-6)
+
+
+def test_the_kind_of_labels_chooses_the_loss() -> None:
+    assert label_loss("votes") is vote_rmse
+    assert label_loss("class") is cross_entropy

@@ -1,0 +1,84 @@
+"""Random changes of cutouts."""
+
+import pytest
+import torch
+
+from catalogtool.errors import UnknownNameError
+from catalogtool.preprocess import augment as module
+from catalogtool.preprocess.augment import CHANGES, augment
+
+
+def _generator(seed: int = 5) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _cutouts(channels: int = 3, size: int = 17) -> torch.Tensor:
+    return torch.rand(6, channels, size, size, generator=_generator(1))
+
+
+@pytest.mark.parametrize("changes", [(change,) for change in CHANGES] + [CHANGES])
+def test_the_seed_decides_everything_and_the_shape_stays(changes: tuple[str, ...]) -> None:
+    images = _cutouts()
+
+    first = augment(images, changes, _generator())
+    again = augment(images, changes, _generator())
+    other = augment(images, changes, _generator(6))
+
+    assert first.shape == images.shape
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+    assert torch.isfinite(first).all()
+
+
+def test_no_change_is_no_change() -> None:
+    images = _cutouts()
+
+    assert augment(images, (), _generator()) is images
+
+
+def test_a_flip_is_the_cutout_or_its_mirror_image() -> None:
+    images = _cutouts()
+
+    changed = augment(images, ("flip",), _generator())
+
+    kinds = []
+    for before, after in zip(images, changed, strict=True):
+        is_same = torch.allclose(after, before, atol=1e-5)
+        assert is_same or torch.allclose(after, before.flip(-1), atol=1e-5)
+        kinds.append(is_same)
+    assert True in kinds
+    assert False in kinds
+
+
+def test_a_round_galaxy_looks_the_same_from_any_angle() -> None:
+    axis = torch.linspace(-1, 1, 33)
+    galaxy = torch.exp(-20 * (axis[:, None] ** 2 + axis[None, :] ** 2)).expand(4, 1, 33, 33)
+
+    changed = augment(galaxy.contiguous(), ("rotate", "flip"), _generator())
+
+    torch.testing.assert_close(changed, galaxy, atol=0.04, rtol=0)  # interpolation blurs
+
+
+def test_a_quarter_turn_moves_pixels_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_uniform", lambda n, limit, _: torch.full((n,), limit / 2))
+    images = _cutouts()
+
+    changed = augment(images, ("rotate",), _generator())
+
+    torch.testing.assert_close(changed, images.rot90(1, dims=(2, 3)), atol=1e-5, rtol=0)
+
+
+def test_jitter_leaves_the_geometry_alone() -> None:
+    images = torch.zeros(64, 1, 5, 5)
+    images[:, :, 2, 2] = 100
+
+    changed = augment(images, ("jitter",), _generator())
+
+    assert (changed.flatten(1).argmax(dim=1) == 12).all()
+    gain = changed[:, 0, 2, 2] / 100
+    assert gain.log().std().item() == pytest.approx(0.25, rel=0.3)
+
+
+def test_an_unknown_change_is_refused_with_a_hint() -> None:
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'rotate'\?"):
+        augment(_cutouts(), ("rotation",), _generator())
