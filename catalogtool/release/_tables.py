@@ -76,7 +76,7 @@ class Build:
             footer = self.folder.write_parquet(path, table)
             footer.set_file_path(tiling.path(index))
             footers.append(footer)
-            first_rows.append(table.slice(0, 1))
+            first_rows.append(table.take([0]))  # a slice would keep the whole partition
             rows += table.num_rows
             size += self.folder.sizes[path]
         self._metadata(name, footers)
