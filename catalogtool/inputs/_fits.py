@@ -1,4 +1,4 @@
-"""FITS files in memory: fitsio where it is installed, astropy where it is not or cannot."""
+"""FITS files in memory: fitsio where it is installed and safe, astropy elsewhere."""
 
 import io
 import os
@@ -17,6 +17,7 @@ from catalogtool.inputs._planes import LARGEST_SIDE_PIX
 FloatArray = npt.NDArray[np.float64]
 
 _GZIP_MAGIC = b"\x1f\x8b"
+_TILE_COMPRESSED = b"ZIMAGE  ="
 _TAN = ("RA---TAN", "DEC--TAN")
 
 
@@ -52,7 +53,9 @@ def open_fits(data: bytes) -> Iterator[FitsImages]:
     try:
         if data.startswith(_GZIP_MAGIC):
             data = isal_zlib.decompress(data, wbits=31)  # 31: with a gzip header
-        with _opener()(data) as images:
+        # cfitsio ends the whole process on some damaged tile-compressed files; astropy does not.
+        opener = open_with_astropy if _TILE_COMPRESSED in data else _opener()
+        with opener(data) as images:
             yield images
     # Two libraries and a decompressor meet damaged bytes with nearly every kind of exception.
     except Exception as error:

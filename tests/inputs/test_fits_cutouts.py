@@ -164,6 +164,18 @@ def test_each_trouble_is_a_flag_of_its_object_alone(tmp_path: Path) -> None:
     np.testing.assert_array_equal(alone.images[0, 0], pixels(1))
 
 
+def test_damaged_compression_does_not_end_the_process(tmp_path: Path) -> None:
+    hdu = fits.CompImageHDU(pixels(1), compression_type="RICE_1", name="G")
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(tmp_path / "a.fits")
+    data = (tmp_path / "a.fits").read_bytes()
+    # Read as 0 rows of pixels, over which cfitsio divides.
+    whole, damaged = b"ZNAXIS2 =                   16", b"ZNAXIS2 = F                 16"
+    assert whole in data
+    (tmp_path / "a.fits").write_bytes(data.replace(whole, damaged))
+    cutouts = read_all(Format(small_survey("g"), str(tmp_path)))
+    assert cutouts.flags[0, 0] != 0
+
+
 def test_a_header_that_claims_all_memory_is_unreadable(tmp_path: Path) -> None:
     write_fits(tmp_path / "a.fits", {"G": pixels(1)})
     data = (tmp_path / "a.fits").read_bytes()
