@@ -7,6 +7,7 @@
       models/<training identity>/     weights.safetensors, run.json
       runs/<run id>/
         run.json                      what was asked, resolved
+        form.json                     form of the network that predicts
         parts/<kind>/part-00000.parquet
         ledger/unit-00000.json
         catalogs/<survey>_<kind>/     HATS collection
@@ -57,6 +58,11 @@ class RunLayout:
         return storage.join(self.uri, "run.json")
 
     @property
+    def form(self) -> str:
+        """The form of the network that all workers of the run predict with."""
+        return storage.join(self.uri, "form.json")
+
+    @property
     def report(self) -> str:
         """The page for people."""
         return storage.join(self.uri, "report.html")
@@ -68,7 +74,12 @@ class RunLayout:
 
     def part(self, kind: str, unit: int) -> str:
         """Rows of one unit and kind."""
-        return storage.join(self.uri, "parts", kind, f"part-{unit:05d}.parquet")
+        return storage.join(self.parts, kind, f"part-{unit:05d}.parquet")
+
+    @property
+    def parts(self) -> str:
+        """Folder of the parts of all kinds."""
+        return storage.join(self.uri, "parts")
 
     def ledger_line(self, unit: int) -> str:
         """What became of one unit."""

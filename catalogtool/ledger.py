@@ -6,7 +6,7 @@ from typing import Self
 
 from catalogtool import storage
 from catalogtool.config._base import Settings, build_settings, canonical_json
-from catalogtool.errors import DataError
+from catalogtool.errors import DataError, StorageError
 from catalogtool.layout import RunLayout
 
 
@@ -93,13 +93,33 @@ class LedgerTotals(Settings):
 
 def read_ledger(run: RunLayout) -> dict[int, LedgerLine]:
     """All ledger lines of a run by unit; each is checked to close."""
+    uris = [info.uri for info in storage.list_files(run.ledger)]
     lines = {}
-    for info in storage.list_files(run.ledger):
-        line = LedgerLine.from_bytes(storage.read_bytes(info.uri), info.uri)
+    for uri, data in zip(uris, storage.read_many(uris), strict=True):
+        if isinstance(data, StorageError):
+            raise data
+        line = LedgerLine.from_bytes(data, uri)
         for part in line.parts:
             part.check(line.unit)
         lines[line.unit] = line
     return lines
+
+
+def finished_units(run: RunLayout, kinds: tuple[str, ...]) -> dict[int, LedgerLine]:
+    """Ledger lines of the units that need no more work.
+
+    A unit counts if its line tells of all kinds and every part is there with the size that the
+    line tells; hashes are for verification.
+    """
+    sizes = {info.uri: info.size_bytes for info in storage.list_files(run.parts)}
+
+    def is_whole(line: LedgerLine) -> bool:
+        return tuple(part.kind for part in line.parts) == kinds and all(
+            sizes.get(storage.normalise(run.part(part.kind, line.unit))) == part.size_bytes
+            for part in line.parts
+        )
+
+    return {unit: line for unit, line in read_ledger(run).items() if is_whole(line)}
 
 
 def totals(lines: Iterable[LedgerLine], kind: str) -> LedgerTotals:

@@ -1,1 +1,1 @@
-"""The only code that knows Ray: it places the work of the other folders."""
+"""The only code that knows Ray: where training and inference are placed, and how they fail."""

@@ -1,1 +1,1 @@
-"""Arrays in, catalog columns out; torch, no Ray."""
+"""Trained networks over units of cutouts: arrays in, catalog parts out."""

@@ -1,0 +1,229 @@
+"""The forms in which a network can predict, and the choice of the fastest that is exact enough.
+
+Lower precision, memory order and compilation make a network several times faster and change its
+probabilities a little. Float32 as trained stays the reference.
+"""
+
+import copy
+import logging
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from catalogtool.config._base import Settings
+
+log = logging.getLogger(__name__)
+
+BOUND = 1e-3
+"""Largest change of a probability against float32 that a form may cause."""
+SAMPLE_MARGIN = 0.5
+"""Share of `BOUND` that a form may use on the sample, so that unseen cutouts stay within it."""
+CPU_MINIBATCH = 16
+"""Activations of so few cutouts stay in the processor's cache."""
+GPU_MINIBATCH = 256
+
+_COMPILED_GAIN = 1.2  # a cautious guess; the rate is measured before the form is taken
+_COMPILE_S = 25.0  # a ResNet-18 with nothing cached
+_MEASURE_S = 0.3
+
+Forward = Callable[[torch.Tensor], torch.Tensor]
+"""Probabilities (B, K), float32, of prepared cutouts (B, C, H, W), float32; both on the CPU."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """One way to run a network."""
+
+    name: str
+    bf16: bool = False
+    channels_last: bool = True
+    compiled: bool = False
+
+
+FORMS = {
+    form.name: form
+    for form in (
+        Form("compiled_bf16", bf16=True, compiled=True),
+        Form("compiled_float32", compiled=True),
+        Form("bf16", bf16=True),
+        Form("channels_last"),
+        Form("float32", channels_last=False),
+    )
+}
+"""All forms by name, usually the fastest first."""
+REFERENCE = FORMS["float32"]
+_EAGER = tuple(form for form in FORMS.values() if not form.compiled)
+
+
+class FormChoice(Settings):
+    """The form that a run predicts with."""
+
+    name: str
+    minibatch: int
+    """Cutouts of every forward pass; a smaller rest is padded."""
+    rate: float
+    """Cutouts per second of one worker, measured while choosing."""
+    max_change: float
+    """Largest change of a probability against float32 on the sample."""
+
+
+def device() -> torch.device:
+    """Device on which this process predicts."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def default_minibatch() -> int:
+    """Minibatch that suits the device."""
+    return GPU_MINIBATCH if device().type == "cuda" else CPU_MINIBATCH
+
+
+def make_forward(network: nn.Module, form: Form, minibatch: int, shape: torch.Size) -> Forward:
+    """Bring a network into a form.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Float32 network in evaluation mode; it is not changed.
+    form : Form
+        The form; where its compilation fails, its eager relative takes its place.
+    minibatch : int
+        Cutouts per forward pass.
+    shape : torch.Size
+        Shape (C, H, W) of a cutout.
+
+    Returns
+    -------
+    callable
+        Forward function for exactly `minibatch` cutouts.
+    """
+    target, dtype = device(), torch.bfloat16 if form.bf16 else torch.float32
+    order = torch.channels_last if form.channels_last else torch.contiguous_format
+    network = copy.deepcopy(network).eval().to(target, dtype)
+    network.to(memory_format=order)  # type: ignore[call-overload]
+    run: Callable[[torch.Tensor], torch.Tensor] = network
+    if form.compiled:
+        example = torch.zeros(minibatch, *shape, device=target, dtype=dtype)
+        compiled = _compile(network, example.to(memory_format=order))
+        run = network if compiled is None else compiled
+
+    def probabilities(images: torch.Tensor) -> torch.Tensor:
+        # Not inference_mode: compiled networks with frozen weights refuse its tensors.
+        with torch.no_grad():
+            logits = run(images.to(target, dtype, memory_format=order))
+            return torch.softmax(logits.float(), dim=1).cpu()
+
+    return probabilities
+
+
+def can_compile() -> bool:
+    """Whether this machine has what compilation needs."""
+    if device().type == "cuda":
+        return True
+    return any(shutil.which(name) for name in (os.environ.get("CXX", "c++"), "g++", "clang++"))
+
+
+def _compile(network: nn.Module, example: torch.Tensor) -> nn.Module | None:
+    from torch._inductor import config
+
+    # One cache for all processes of a user: the second one compiles in a third of the time.
+    cache = Path(tempfile.gettempdir()) / f"catalogtool-inductor-{os.getuid()}"
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache))
+    config.freezing = True
+    compiled: nn.Module = torch.compile(network, dynamic=False)  # type: ignore[assignment]
+    try:
+        with torch.no_grad():
+            compiled(example)
+    except Exception as error:  # noqa: BLE001 - any failure of the compiler has the same remedy
+        reason = str(error).strip().split("\n", 1)[0]
+        log.warning("the network is not compiled, which costs speed only: %s", reason)
+        return None
+    return compiled
+
+
+def has_bf16() -> bool:
+    """Whether the hardware multiplies bfloat16 faster than float32."""
+    if device().type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def choose_form(
+    network: nn.Module, images: torch.Tensor, cutouts_to_come: int, minibatch: int
+) -> FormChoice:
+    """Choose the fastest form that changes no probability of a sample by too much.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Float32 network in evaluation mode.
+    images : Tensor, shape (M, C, H, W), float32
+        Prepared cutouts; at least one.
+    cutouts_to_come : int
+        Cutouts that one worker will predict; compilation must save more time on them than it
+        takes.
+    minibatch : int
+        Cutouts per forward pass.
+
+    Returns
+    -------
+    FormChoice
+        At worst the reference.
+    """
+    expected, rate = _try(network, REFERENCE, images, minibatch)
+    best = FormChoice(name=REFERENCE.name, minibatch=minibatch, rate=rate, max_change=0.0)
+    for form in _EAGER[:-1]:
+        if has_bf16() or not form.bf16:
+            best = _better(network, form, images, expected, best)
+    saved_s = cutouts_to_come / best.rate * (1 - 1 / _COMPILED_GAIN)
+    if saved_s > _COMPILE_S and can_compile():
+        name = "compiled_bf16" if best.name == "bf16" else "compiled_float32"
+        best = _better(network, FORMS[name], images, expected, best)
+    return best
+
+
+def _better(
+    network: nn.Module, form: Form, images: torch.Tensor, expected: torch.Tensor, best: FormChoice
+) -> FormChoice:
+    found, rate = _try(network, form, images, best.minibatch)
+    change = float((found - expected).abs().max())
+    log.debug("form %s: %.0f cutouts/s, largest change %.1e", form.name, rate, change)
+    if change >= BOUND * SAMPLE_MARGIN or rate <= best.rate:
+        return best
+    return FormChoice(name=form.name, minibatch=best.minibatch, rate=rate, max_change=change)
+
+
+def _try(
+    network: nn.Module, form: Form, images: torch.Tensor, minibatch: int
+) -> tuple[torch.Tensor, float]:
+    forward = make_forward(network, form, minibatch, images.shape[1:])
+    probabilities = predict_padded(forward, images, minibatch)
+    batch = _padded(images[:minibatch], minibatch)
+    passes, start = 0, time.perf_counter()
+    while passes < 3 or time.perf_counter() - start < _MEASURE_S:
+        forward(batch)
+        passes += 1
+    return probabilities, passes * minibatch / (time.perf_counter() - start)
+
+
+def predict_padded(forward: Forward, images: torch.Tensor, minibatch: int) -> torch.Tensor:
+    """Probabilities (M, K) of any number of cutouts, by minibatches of one size."""
+    batches = [
+        forward(_padded(images[start : start + minibatch], minibatch))
+        for start in range(0, len(images), minibatch)
+    ]
+    return torch.cat(batches)[: len(images)]
+
+
+def _padded(images: torch.Tensor, minibatch: int) -> torch.Tensor:
+    missing = minibatch - len(images)
+    if not missing:
+        return images
+    return torch.cat([images, images.new_zeros(missing, *images.shape[1:])])

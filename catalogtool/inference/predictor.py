@@ -1,0 +1,100 @@
+"""Cutouts in, class probabilities out."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from catalogtool.catalogs._base import Predictions
+from catalogtool.flags import FATAL, Flag
+from catalogtool.inference.forms import FORMS, make_forward, predict_padded
+from catalogtool.preprocess.stretch import prepare
+from catalogtool.training.model import Model
+
+FloatArray = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
+IntArray = npt.NDArray[np.int32]
+
+
+class Predictor:
+    """A model in one form.
+
+    Parameters
+    ----------
+    model : Model
+        What predicts.
+    form : str
+        Name of a form of `catalogtool.inference.forms`.
+    threads : int
+        Threads of torch in this process; results may differ between numbers of threads.
+    minibatch : int
+        Cutouts per forward pass. It is the same for every pass, so that a cutout's result does
+        not depend on its company.
+    """
+
+    def __init__(self, model: Model, form: str, threads: int, minibatch: int) -> None:
+        torch.set_num_threads(threads)
+        spec = model.spec
+        shape = torch.Size((spec.channels, spec.size_pix, spec.size_pix))
+        self.spec = spec
+        self.minibatch = minibatch
+        self.forward = make_forward(model.network, FORMS[form], minibatch, shape)
+
+    def predict(self, images: FloatArray, mask: BoolArray, flags: IntArray) -> Predictions:
+        """Predict some objects.
+
+        Parameters
+        ----------
+        images : ndarray, shape (N, C, H, W), float32
+            Cutouts in survey units.
+        mask : ndarray, shape (N, C, H, W), bool
+            True excludes a pixel; NaN and infinity are excluded as well.
+        flags : ndarray, shape (N, C), int32
+            What reading found out.
+
+        Returns
+        -------
+        Predictions
+            One row per object and band where the network sees single bands, else one per object.
+        """
+        count, bands = flags.shape
+        rows = bands if self.spec.channels == 1 else 1
+        shape = (count * rows, self.spec.channels, *images.shape[2:])
+        images, mask = images.reshape(shape), mask.reshape(shape)  # (N * R, c, H, W)
+        found = np.bitwise_or.reduce(flags.reshape(count * rows, bands // rows), axis=1)  # (N * R,)
+        found |= np.where(found & FATAL, 0, pixel_flags(images, mask))
+        good = np.flatnonzero((found & FATAL) == 0)
+        p = np.full((count * rows, len(self.spec.classes)), np.nan, dtype=np.float32)
+        if len(good):
+            p[good] = self._probabilities(images[good], mask[good])
+        return Predictions(p.reshape(count, rows, p.shape[1]), found.reshape(count, rows))
+
+    def _probabilities(self, images: FloatArray, mask: BoolArray) -> FloatArray:
+        prepared = torch.from_numpy(prepare(images, mask, self.spec.stretch))
+        p = predict_padded(self.forward, prepared, self.minibatch).double()
+        normalised: FloatArray = (p / p.sum(dim=1, keepdim=True)).float().numpy()
+        return normalised
+
+
+def pixel_flags(images: FloatArray, mask: BoolArray) -> IntArray:
+    """Judge cutouts by their pixels.
+
+    Parameters
+    ----------
+    images, mask : ndarray, shape (M, c, H, W)
+        Cutouts; True in the mask excludes a pixel.
+
+    Returns
+    -------
+    ndarray, shape (M,), int32
+        `Flag.NO_VALID_PIXELS`, or `Flag.NO_SIGNAL` and `Flag.PARTLY_MASKED` as they apply.
+    """
+    pixels = (len(images), int(np.prod(images.shape[1:])))
+    images = images.reshape(pixels)
+    valid = np.isfinite(images) & ~mask.reshape(pixels)
+    some, every = valid.any(axis=1), valid.all(axis=1)
+    low = images.min(axis=1, where=valid, initial=np.inf)
+    high = images.max(axis=1, where=valid, initial=-np.inf)
+    flags = np.where(some, 0, Flag.NO_VALID_PIXELS)
+    flags |= np.where(some & (low == high), Flag.NO_SIGNAL, 0)
+    flags |= np.where(some & ~every, Flag.PARTLY_MASKED, 0)
+    return flags.astype(np.int32)

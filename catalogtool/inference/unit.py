@@ -1,0 +1,237 @@
+"""One unit of work: read, predict, write the parts, and last the line that makes them count."""
+
+import hashlib
+import io
+import json
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import torch
+
+from catalogtool import storage
+from catalogtool.catalogs import load_kind
+from catalogtool.catalogs._base import CatalogContext, CatalogKind, Predictions
+from catalogtool.config._base import build_settings, canonical_json
+from catalogtool.flags import FATAL, Flag, names
+from catalogtool.inference.forms import FormChoice, choose_form, default_minibatch
+from catalogtool.inference.predictor import Predictor
+from catalogtool.inputs import load_format
+from catalogtool.inputs._base import Cutouts, Format
+from catalogtool.inputs.manifest import Manifest
+from catalogtool.layout import RunLayout
+from catalogtool.ledger import LedgerLine, PartLine
+from catalogtool.preprocess.stretch import prepare
+from catalogtool.surveys._definition import Survey
+from catalogtool.training.model import Model, load_model
+
+log = logging.getLogger(__name__)
+
+CHUNK_BYTES = 16 << 20
+"""Pixels that are read while as many are predicted; bounds a worker's memory."""
+_SAMPLE_OBJECTS = 64
+
+
+@dataclass(frozen=True)
+class UnitTask:
+    """Everything that a worker needs to know about a run; small, and safe to send.
+
+    Attributes
+    ----------
+    survey : Survey
+        The survey that gets the catalog.
+    input_format, input_uri, labels_uri : str
+        How to open its input.
+    manifest : Manifest
+        Its objects.
+    model_uri : str
+        Folder of the model.
+    kinds : tuple of str
+        Catalog kinds to write.
+    run_uri : str
+        Folder of the run.
+    form : str or None
+        Form of the network; None: the first worker chooses one for the whole run.
+    minibatch : int or None
+        Cutouts per forward pass; None: what suits the device.
+    threads : int
+        Torch threads per worker.
+    objects_per_worker : int
+        What a worker has to expect, which decides whether compilation is worth its time.
+    """
+
+    survey: Survey
+    input_format: str
+    input_uri: str | None
+    labels_uri: str | None
+    manifest: Manifest
+    model_uri: str
+    kinds: tuple[str, ...]
+    run_uri: str
+    form: str | None = None
+    minibatch: int | None = None
+    threads: int = 1
+    objects_per_worker: int = 0
+
+    @property
+    def run(self) -> RunLayout:
+        """Addresses of the run."""
+        return RunLayout(self.run_uri)
+
+
+class UnitWorker:
+    """Processes units one after the other.
+
+    Parameters
+    ----------
+    task : UnitTask
+        What to do.
+    """
+
+    def __init__(self, task: UnitTask) -> None:
+        torch.set_num_threads(task.threads)
+        self.task = task
+        self.source: Format = load_format(task.input_format)(
+            task.survey, task.input_uri, task.labels_uri
+        )
+        model = load_model(task.model_uri)
+        self.choice = settle_form(task, model, self.source)
+        self.predictor = Predictor(model, self.choice.name, task.threads, self.choice.minibatch)
+        self.kinds = {name: load_kind(name) for name in task.kinds}
+        self.context = CatalogContext(
+            classes=task.survey.labels.classes,
+            bands=task.survey.band_names,
+            per_band=task.survey.labels.per_band,
+            model_id=model.model_id,
+        )
+
+    def process(self, unit: int) -> LedgerLine:
+        """Read, predict and write one unit.
+
+        Parameters
+        ----------
+        unit : int
+            Row group of the manifest.
+
+        Returns
+        -------
+        LedgerLine
+            What became of its rows; written to the run folder after all parts.
+        """
+        rows = self.task.manifest.read_unit(unit)
+        predictions = self._predict(rows)
+        parts = tuple(
+            self._write(unit, name, kind, rows, predictions) for name, kind in self.kinds.items()
+        )
+        line = LedgerLine(unit=unit, objects=rows.num_rows, form=self.choice.name, parts=parts)
+        storage.write_bytes(self.task.run.ledger_line(unit), line.to_bytes())
+        return line
+
+    def _predict(self, rows: pa.Table) -> Predictions:
+        chunks = read_ahead(self.source, rows, chunk_objects(self.task.survey))
+        found = [self.predictor.predict(c.images, c.mask, c.flags) for c in chunks]
+        return Predictions(
+            probabilities=np.concatenate([p.probabilities for p in found]),
+            flags=np.concatenate([p.flags for p in found]),
+        )
+
+    def _write(
+        self, unit: int, name: str, kind: CatalogKind, rows: pa.Table, predictions: Predictions
+    ) -> PartLine:
+        table = kind.finalize(self.context, rows, predictions)
+        data = part_bytes(table)
+        storage.write_bytes(self.task.run.part(name, unit), data)
+        per_object = predictions.flags.shape[1] if "band" in kind.key else 1
+        line = count_rows(name, rows.num_rows * per_object, table, data)
+        line.check(unit)
+        return line
+
+
+def settle_form(task: UnitTask, model: Model, source: Format) -> FormChoice:
+    """Form that the whole run predicts with: the first worker records its choice, all follow.
+
+    A rerun finds the record, so that its parts equal those that exist, byte for byte.
+    """
+    minibatch = task.minibatch or default_minibatch()
+    if task.form is not None:
+        return FormChoice(name=task.form, minibatch=minibatch, rate=0.0, max_change=0.0)
+    record = task.run.form
+    if not storage.exists(record):
+        sample = _sample(task, model, source)
+        cutouts = task.objects_per_worker * task.survey.rows_per_object
+        choice = choose_form(model.network, sample, cutouts, minibatch)
+        if storage.create_bytes(record, canonical_json(choice.to_json()).encode()):
+            log.info("the network predicts as %s, %.0f cutouts/s", choice.name, choice.rate)
+            return choice
+    return build_settings(FormChoice, json.loads(storage.read_bytes(record)), where=record)
+
+
+def _sample(task: UnitTask, model: Model, source: Format) -> torch.Tensor:
+    rows = task.manifest.read_unit(0).slice(0, _SAMPLE_OBJECTS)
+    cutouts = source.read(rows)
+    spec = model.spec
+    shape = (-1, spec.channels, *cutouts.images.shape[2:])
+    images = prepare(cutouts.images.reshape(shape), cutouts.mask.reshape(shape), spec.stretch)
+    return torch.from_numpy(images[: 4 * _SAMPLE_OBJECTS])
+
+
+def chunk_objects(survey: Survey) -> int:
+    """Objects that are read at once: a fixed number, so that results are reproducible."""
+    object_bytes = len(survey.bands) * survey.cutout_size_pix**2 * 5  # float32 and mask
+    return max(16, CHUNK_BYTES // object_bytes // 16 * 16)
+
+
+def read_ahead(source: Format, rows: pa.Table, objects: int) -> Iterator[Cutouts]:
+    """Read cutouts in chunks; the next one is read while the caller works on this one."""
+    slices = [rows.slice(start, objects) for start in range(0, rows.num_rows, objects)]
+    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as pool:
+        ahead = pool.submit(source.read, slices[0])
+        for following in slices[1:]:
+            chunk, ahead = ahead.result(), pool.submit(source.read, following)
+            yield chunk
+        yield ahead.result()
+
+
+def part_bytes(table: pa.Table) -> bytes:
+    """Parquet file of a table: equal tables give equal bytes."""
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", row_group_size=max(table.num_rows, 1))
+    return buffer.getvalue()
+
+
+def count_rows(kind: str, rows_in: int, table: pa.Table, data: bytes) -> PartLine:
+    """Account for the rows of a part by their flags and positions.
+
+    Parameters
+    ----------
+    kind : str
+        Catalog kind.
+    rows_in : int
+        Rows that the manifest promises.
+    table : pa.Table
+        Rows of the part.
+    data : bytes
+        The part file.
+    """
+    fatal = table.column("flags").to_numpy() & int(FATAL)
+    placed = pc.and_(table.column("ra").is_valid(), table.column("dec").is_valid()).to_numpy()
+    fatal = np.where(placed, fatal, fatal | Flag.NO_POSITION)
+    reasons: dict[str, int] = {}
+    for bits, count in zip(*np.unique(fatal[fatal != 0], return_counts=True), strict=True):
+        for name in names(int(bits)):
+            reasons[name] = reasons.get(name, 0) + int(count)
+    return PartLine(
+        kind=kind,
+        rows_in=rows_in,
+        rows_written=int((fatal == 0).sum()),
+        rows_flagged=int((placed & (fatal != 0)).sum()),
+        rows_unplaced=int((~placed).sum()),
+        reasons=dict(sorted(reasons.items())),
+        size_bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+    )

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from small_run import make_small_run
+
+from catalogtool.flags import FATAL, Flag
+from catalogtool.inference.predictor import Predictor, pixel_flags
+from catalogtool.training.model import load_model
+
+SIZE = 24
+
+
+@pytest.fixture(scope="module")
+def predictor(tmp_path_factory: pytest.TempPathFactory) -> Predictor:
+    task = make_small_run(tmp_path_factory.mktemp("predictor"))
+    return Predictor(load_model(task.model_uri), "channels_last", threads=1, minibatch=16)
+
+
+def cutouts(count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    images = np.random.default_rng(0).normal(size=(count, 3, SIZE, SIZE)).astype(np.float32)
+    return images, np.zeros(images.shape, dtype=bool), np.zeros((count, 3), dtype=np.int32)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(0, 39), min_size=1, max_size=60))
+def test_result_depends_on_the_cutout_alone(predictor: Predictor, chosen: list[int]) -> None:
+    images, mask, flags = cutouts(40)
+    flags[7, 1] = Flag.UNREADABLE
+    mask[9] = True
+    everything = predictor.predict(images, mask, flags)
+    some = predictor.predict(images[chosen], mask[chosen], flags[chosen])
+    assert np.array_equal(some.probabilities, everything.probabilities[chosen], equal_nan=True)
+    assert np.array_equal(some.flags, everything.flags[chosen])
+
+
+def test_probabilities_sum_to_one_and_are_nan_exactly_where_flags_are_fatal(
+    predictor: Predictor,
+) -> None:
+    images, mask, flags = cutouts(20)
+    flags[3, 0] = Flag.MISSING_BAND
+    images[5] = 2.0
+    found = predictor.predict(images, mask, flags)
+    fatal = (found.flags & FATAL) != 0
+    assert np.flatnonzero(fatal).tolist() == [3, 5]
+    assert np.isnan(found.probabilities[fatal]).all()
+    np.testing.assert_allclose(found.probabilities[~fatal].sum(axis=-1), 1, atol=1e-6)
+
+
+def test_no_object_at_all_and_only_flagged_objects_are_fine(predictor: Predictor) -> None:
+    images, mask, flags = cutouts(2)
+    assert predictor.predict(images[:0], mask[:0], flags[:0]).probabilities.shape == (0, 1, 2)
+    found = predictor.predict(images, np.ones_like(mask), flags)
+    assert found.flags.tolist() == [[Flag.NO_VALID_PIXELS]] * 2
+
+
+def test_pixels_are_judged_by_the_valid_ones() -> None:
+    images = np.arange(6 * 4, dtype=np.float32).reshape(6, 1, 2, 2)
+    mask = np.zeros(images.shape, dtype=bool)
+    mask[1] = True
+    images[2] = np.nan
+    images[3] = 1.0
+    images[4, 0, 0, 0] = np.inf
+    images[5] = 1.0
+    images[5, 0, 1, 1] = 7.0
+    mask[5, 0, 1, 1] = True
+    partly = Flag.PARTLY_MASKED
+    expected = [0, Flag.NO_VALID_PIXELS, Flag.NO_VALID_PIXELS, Flag.NO_SIGNAL, partly]
+    assert pixel_flags(images, mask).tolist() == [*expected, Flag.NO_SIGNAL | partly]
+
+
+def test_flagged_cutouts_get_no_second_reason(predictor: Predictor) -> None:
+    images, mask, flags = cutouts(1)
+    flags[:] = Flag.MISSING_FILE
+    mask[:] = True
+    assert predictor.predict(images, mask, flags).flags.tolist() == [[Flag.MISSING_FILE]]
