@@ -35,7 +35,7 @@ MEANINGS = (
     FlagMeaning(Flag.WRONG_SHAPE, True, "the pixels are not a two-dimensional image of the bands"),
     FlagMeaning(Flag.NO_VALID_PIXELS, True, "every pixel is masked, NaN or infinite"),
     FlagMeaning(Flag.NO_SIGNAL, True, "all valid pixels have one value"),
-    FlagMeaning(Flag.NO_POSITION, True, "no right ascension and declination are known"),
+    FlagMeaning(Flag.NO_POSITION, False, "no right ascension and declination are known"),
     FlagMeaning(Flag.PARTLY_MASKED, False, "some pixels are masked and were filled"),
     FlagMeaning(Flag.RESAMPLED, False, "the cutout was resized to the survey's cutout size"),
 )

@@ -3,6 +3,8 @@
 import math
 import os
 
+import torch
+
 from catalogtool import storage
 from catalogtool.config.run import RunConfig
 from catalogtool.distributed.cluster import local_cluster
@@ -10,9 +12,9 @@ from catalogtool.distributed.infer import run_units
 from catalogtool.distributed.train import train_model
 from catalogtool.inference.unit import UnitTask
 from catalogtool.layout import RunLayout
-from catalogtool.ledger import LedgerLine, read_ledger
+from catalogtool.ledger import LedgerLine, finished_units
 from catalogtool.production.clock import Clock
-from catalogtool.production.finish import finish, read_outcome, refuse_too_many_flagged
+from catalogtool.production.finish import check_flagged_share, finish, read_outcome
 from catalogtool.production.outcome import Outcome
 from catalogtool.production.plan import Plan, make_plan
 from catalogtool.production.record import RunRecord, keep_record, new_record, run_id
@@ -54,12 +56,16 @@ def produce(config: RunConfig, progress: Progress) -> Outcome:
         model = _train(plan, clock)
         run = plan.layout.run(run_id(plan, model.model_id))
         record = _infer(plan, model, run, clock)
-    refuse_too_many_flagged(run, record, config.max_flagged_share)
-    return finish(plan, model, run, record, clock)
+    sums = check_flagged_share(run, record, config.max_flagged_share)
+    return finish(plan, model, record, sums, clock)
 
 
 def _workers(config: RunConfig) -> int:
     return config.workers or len(os.sched_getaffinity(0))
+
+
+def _train_workers(config: RunConfig) -> int:
+    return config.train_workers or max(1, torch.cuda.device_count())
 
 
 def _announce(plan: Plan, progress: Progress) -> None:
@@ -79,7 +85,7 @@ def _train(plan: Plan, clock: Clock) -> Model:
             clock.progress.log(f"model {model.model_id} is reused")
             continue
         with clock.stage(f"train {spec.method}"):
-            model = train_model(spec, uri, plan.config.train_workers, clock.progress)
+            model = train_model(spec, uri, _train_workers(plan.config), clock.progress)
     assert model is not None
     return model
 
@@ -89,7 +95,7 @@ def _infer(plan: Plan, model: Model, run: RunLayout, clock: Clock) -> RunRecord:
     threads = max(1, len(os.sched_getaffinity(0)) // workers)
     record = keep_record(run, new_record(plan, model, threads))
     units = plan.target.manifest.units
-    missing = sorted(set(range(units)) - set(read_ledger(run)))
+    missing = sorted(set(range(units)) - set(finished_units(run, plan.kinds)))
     done = units - len(missing)
     if done:
         clock.progress.log(f"{done} of {units} units are finished already")

@@ -9,13 +9,14 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from catalogtool import storage
-from catalogtool.catalogs._base import CatalogContext
 from catalogtool.inputs._base import votes_of
-from catalogtool.inputs.manifest import Manifest
 from catalogtool.layout import RunLayout
-from catalogtool.surveys._definition import Survey
+from catalogtool.production.plan import Plan
+from catalogtool.training.metrics import evaluate, evaluate_by_band
+from catalogtool.training.model import Model
 
 FloatArray = npt.NDArray[np.float32]
+_KIND = "morphology"
 
 
 @dataclass(frozen=True)
@@ -25,78 +26,84 @@ class LabelledRows:
     Attributes
     ----------
     probabilities, votes : ndarray, shape (M, K), float32
-    band_index : ndarray, shape (M,), int64
-        Row within the object: the band where every band has its own.
+    band : ndarray, shape (M,), int64
+        Index of the band; 0 where all bands have one row together.
     """
 
     probabilities: FloatArray
     votes: FloatArray
-    band_index: npt.NDArray[np.int64]
+    band: npt.NDArray[np.int64]
 
 
-def unseen_rows(
-    run: RunLayout,
-    manifest: Manifest,
-    survey: Survey,
-    context: CatalogContext,
-    seen_ids: frozenset[int],
-) -> LabelledRows:
-    """Collect predictions and labels of objects that no training saw.
+@dataclass(frozen=True)
+class Figures:
+    """Figures of merit of a run."""
+
+    overall: dict[str, Any]
+    by_band: dict[str, dict[str, Any]]
+    label_kind: str
+
+    def sentence(self) -> str:
+        """The main figure in words."""
+        count = self.overall["count"]
+        if not count:
+            return "No label is left to measure the catalog with."
+        where = f"on {count} labels that no training saw"
+        if self.label_kind == "votes":
+            return f"Mean per-sample RMSE {where}: {self.overall['rmse']:.4f}."
+        return f"Balanced accuracy {where}: {self.overall['balanced_accuracy']:.1%}."
+
+
+def evaluate_run(plan: Plan, model: Model, run: RunLayout) -> Figures:
+    """Compare a run's parts with the labels of its manifest.
 
     Parameters
     ----------
+    plan, model : Plan, Model
+        The run's; the model says which objects it learned from.
     run : RunLayout
-        A run whose ``morphology`` parts are written.
-    manifest : Manifest
-        Its objects.
-    survey, context : Survey, CatalogContext
-        Classes and rows per object.
-    seen_ids : frozenset of int
-        Objects whose labels trained or selected the model.
+        A run whose parts are written.
     """
-    chunks = list(_unit_rows(run, manifest, survey, context, seen_ids))
-    classes = len(context.classes)
-    return LabelledRows(
-        np.concatenate([c[0] for c in chunks] or [np.zeros((0, classes), np.float32)]),
-        np.concatenate([c[1] for c in chunks] or [np.zeros((0, classes), np.float32)]),
-        np.concatenate([c[2] for c in chunks] or [np.zeros(0, np.int64)]),
+    if _KIND not in plan.kinds:
+        return Figures({"count": 0}, {}, plan.survey.labels.kind)
+    chunks = list(_unseen_rows(plan, run, seen_objects(plan, model)))
+    classes = len(plan.survey.labels.classes)
+    empty = LabelledRows(
+        np.zeros((0, classes), np.float32), np.zeros((0, classes), np.float32), np.zeros(0, int)
     )
+    chunks.append(empty)
+    probabilities = np.concatenate([chunk.probabilities for chunk in chunks])
+    votes = np.concatenate([chunk.votes for chunk in chunks])
+    band = np.concatenate([chunk.band for chunk in chunks])
+    by_band = {}
+    if plan.survey.labels.per_band:
+        by_band = evaluate_by_band(probabilities, votes, band, plan.survey.band_names)
+    return Figures(evaluate(probabilities, votes), by_band, plan.survey.labels.kind)
 
 
-def _unit_rows(
-    run: RunLayout,
-    manifest: Manifest,
-    survey: Survey,
-    context: CatalogContext,
-    seen_ids: frozenset[int],
-) -> Iterator[tuple[FloatArray, FloatArray, npt.NDArray[np.int64]]]:
-    names = [f"p_{name}" for name in context.classes]
-    for unit, rows in enumerate(manifest.iter_units()):
+def seen_objects(plan: Plan, model: Model) -> frozenset[int]:
+    """Objects of the catalog whose labels trained or selected the model."""
+    seen: set[int] = set()
+    domains = {"source": model.spec.source, "target_labelled": model.spec.target}
+    for name, labels in model.metrics["labels"].items():
+        domain = domains[name]
+        if domain and domain.manifest_identity == plan.target.manifest.identity:
+            seen.update(labels["train_ids"], labels["validation_ids"])
+    return frozenset(seen)
+
+
+def _unseen_rows(plan: Plan, run: RunLayout, seen: frozenset[int]) -> Iterator[LabelledRows]:
+    survey = plan.survey
+    names = [f"p_{name}" for name in survey.labels.classes]
+    for unit, rows in enumerate(plan.target.manifest.iter_units()):
         votes = votes_of(rows, survey)
-        votes[np.isin(rows.column("object_id").to_numpy(), list(seen_ids))] = np.nan
+        votes[np.isin(rows.column("object_id").to_numpy(), list(seen))] = np.nan
         flat = votes.reshape(-1, len(names))
         if not np.isfinite(flat).any():
             continue
-        with storage.open_input(run.part("morphology", unit)) as source:
+        with storage.open_input(run.part(_KIND, unit)) as source:
             part = pq.read_table(source, columns=names)
         probabilities = np.column_stack([part.column(n).to_numpy() for n in names])
         keep = np.isfinite(flat).all(axis=1) & np.isfinite(probabilities).all(axis=1)
-        band_index = np.tile(np.arange(survey.rows_per_object), rows.num_rows)
-        yield probabilities[keep].astype(np.float32), flat[keep], band_index[keep]
-
-
-def figures(rows: LabelledRows, survey: Survey) -> dict[str, Any]:
-    """Figures of merit of unseen rows, by the kind of the survey's labels.
-
-    Returns
-    -------
-    dict
-        ``rows``, and for votes ``mean_rmse`` (mean of per-sample RMSE) and ``global_rmse``; for
-        classes ``balanced_accuracy`` and ``accuracy``; empty of figures where no row is labelled.
-    """
-    from catalogtool.training import metrics
-
-    count = len(rows.votes)
-    if not count:
-        return {"rows": 0}
-    return {"rows": count, **metrics.summarise(rows.probabilities, rows.votes, survey.labels.kind)}
+        band = np.tile(np.arange(survey.rows_per_object), rows.num_rows)
+        yield LabelledRows(probabilities[keep].astype(np.float32), flat[keep], band[keep])

@@ -220,7 +220,7 @@ def _training(
         label_count=recipe.label_count if uses_target else None,
         shots=recipe.shots if uses_target else None,
         seed=seed,
-        source=source.to_data() if "source" in domains else None,
+        source=source.to_data(),
         target=target.to_data() if uses_target else None,
         starts_from=starts_from,
     )

@@ -1,0 +1,141 @@
+"""From parts to a committed run: assemble, verify, evaluate, report, commit."""
+
+import json
+from datetime import datetime
+
+from catalogtool import storage
+from catalogtool.config._base import canonical_json
+from catalogtool.errors import FlaggedShareError
+from catalogtool.layout import RunLayout
+from catalogtool.ledger import LedgerTotals, read_ledger, totals
+from catalogtool.production.clock import Clock
+from catalogtool.production.evaluation import evaluate_run
+from catalogtool.production.findings import Findings
+from catalogtool.production.outcome import Outcome
+from catalogtool.production.plan import Plan
+from catalogtool.production.record import RunRecord
+from catalogtool.production.report_content import gather_content
+from catalogtool.quality.report import write_report
+from catalogtool.release.assemble import AssembledCatalog, ReleaseInfo, assemble
+from catalogtool.release.verify import verify
+from catalogtool.training.model import Model
+
+
+def check_flagged_share(
+    run: RunLayout, record: RunRecord, limit: float
+) -> tuple[LedgerTotals, ...]:
+    """Sum the ledger, and end a run of which too much failed.
+
+    Raises
+    ------
+    FlaggedShareError
+        With the counts by reason; parts and ledger stay for a look.
+    """
+    lines = read_ledger(run).values()
+    sums = tuple(totals(lines, kind) for kind in record.kinds)
+    for total in sums:
+        if total.flagged_share <= limit:
+            continue
+        reasons = ", ".join(f"{name} {count}" for name, count in total.reasons.items())
+        failed = total.rows_flagged + total.rows_unplaced
+        raise FlaggedShareError(
+            f"{total.kind}: {failed} of {total.rows_in} rows ({total.flagged_share:.1%}) have no "
+            f"prediction or no position, more than the allowed {limit:.1%}: {reasons}. Repair the "
+            "inputs, or allow more with --max-flagged",
+            **total.to_json(),
+        )
+    return sums
+
+
+def finish(
+    plan: Plan, model: Model, record: RunRecord, sums: tuple[LedgerTotals, ...], clock: Clock
+) -> Outcome:
+    """Turn the parts of a finished inference into verified catalogs, a report and a commit.
+
+    Parameters
+    ----------
+    plan, model, record : Plan, Model, RunRecord
+        The run.
+    sums : tuple of LedgerTotals
+        What the ledger says, per kind.
+    clock : Clock
+        Times the stages.
+
+    Raises
+    ------
+    VerificationError
+        If a catalog is not what it claims; the run is then not committed.
+    """
+    run = plan.layout.run(record.run_id)
+    with clock.stage("assemble"):
+        catalogs = tuple(_assemble(plan, run, record, kind) for kind in record.kinds)
+    with clock.stage("verify"):
+        reports = tuple(verify(c.uri, total) for c, total in zip(catalogs, sums, strict=True))
+        for report in reports:
+            report.raise_for_failures()
+    with clock.stage("report"):
+        evaluated = evaluate_run(plan, model, run)
+        findings = Findings(plan, model, record, sums, catalogs, reports, evaluated)
+        write_report(gather_content(findings, clock.timings), run.report)
+    outcome = _outcome(findings, clock)
+    _commit(findings, outcome)
+    return outcome
+
+
+def _assemble(plan: Plan, run: RunLayout, record: RunRecord, kind: str) -> AssembledCatalog:
+    info = ReleaseInfo(
+        survey=plan.survey,
+        context=plan.context(record.model_id),
+        run_id=record.run_id,
+        created=datetime.fromisoformat(record.created),
+        simulated_pixels=record.simulated_cutouts,
+        simulated_training=record.simulated_training,
+    )
+    return assemble(run, kind, record.units, info, run.catalog(record.survey, kind))
+
+
+def _outcome(findings: Findings, clock: Clock) -> Outcome:
+    record, run = findings.record, findings.run
+    remarks = [findings.evaluated.sentence()]
+    if record.simulated_cutouts:
+        remarks.append("The cutouts of this catalog are simulated.")
+    if record.simulated_training:
+        remarks.append("The network learned from simulated cutouts.")
+    total = sum(seconds for _, seconds in clock.timings)
+    return Outcome(
+        places=(
+            *((f"catalog {c.kind}", c.uri) for c in findings.catalogs),
+            ("report", run.report),
+            ("model", findings.model.uri),
+            ("run", run.uri),
+        ),
+        counts=tuple((t.kind, t.rows_in, t.rows_flagged, t.rows_unplaced) for t in findings.sums),
+        timings=tuple((n, f"{seconds:.1f}") for n, seconds in (*clock.timings, ("all", total))),
+        remarks=tuple(remarks),
+    )
+
+
+def _commit(findings: Findings, outcome: Outcome) -> None:
+    """Make the run count; of several processes that finish it, the first one does."""
+    record = findings.record
+    commit = {
+        "run_id": record.run_id,
+        "catalogs": {c.kind: c.manifest_sha256 for c in findings.catalogs},
+        "checks": {r.uri: len(r.checks) for r in findings.reports},
+        "outcome": outcome.to_json(),
+    }
+    storage.create_bytes(findings.run.commit, canonical_json(commit).encode())
+    pointer = {"run": findings.run.uri, "created": record.created}
+    latest = findings.plan.layout.latest(record.survey)
+    storage.write_bytes(latest, canonical_json(pointer).encode())
+
+
+def read_outcome(run: RunLayout) -> Outcome:
+    """Read what a committed run said when it ended."""
+    values = json.loads(storage.read_bytes(run.commit))["outcome"]
+    return Outcome(
+        places=tuple(tuple(place) for place in values["places"]),
+        counts=tuple(tuple(count) for count in values["counts"]),
+        timings=tuple(tuple(timing) for timing in values["timings"]),
+        remarks=tuple(values["remarks"]),
+    )

@@ -1,0 +1,106 @@
+"""What the report of a run says, gathered from its plan, model, ledger and catalog."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from catalogtool import storage
+from catalogtool.production.findings import Findings
+from catalogtool.production.plan import Plan
+from catalogtool.production.record import RunRecord
+from catalogtool.quality.report import CatalogSection, Example, ReportContent
+from catalogtool.training.model import Model
+
+_EXAMPLE_OBJECTS = 48
+_EXAMPLES_PER_CLASS = 6
+
+
+def gather_content(findings: Findings, timings: Sequence[tuple[str, float]]) -> ReportContent:
+    """Gather everything that the page of a run says.
+
+    Parameters
+    ----------
+    findings : Findings
+        The run.
+    timings : sequence of (stage, seconds)
+        Stages so far.
+    """
+    plan, record = findings.plan, findings.record
+    return ReportContent(
+        title=f"{plan.survey.title}: {', '.join(record.kinds)}",
+        run_id=record.run_id,
+        created=record.created,
+        simulated_pixels=record.simulated_cutouts,
+        simulated_training=record.simulated_training,
+        classes=plan.survey.labels.classes,
+        bands=plan.survey.band_names if plan.survey.labels.per_band else ("all",),
+        catalogs=tuple(
+            CatalogSection(total.kind, report.uri, total, report)
+            for total, report in zip(findings.sums, findings.reports, strict=True)
+        ),
+        model=_model_card(plan, findings.model),
+        figures=_labelled_sets(findings),
+        figures_by_band=findings.evaluated.by_band,
+        examples=_examples(plan, record),
+        timings=timings,
+        remarks=(findings.evaluated.sentence(),),
+    )
+
+
+def _labelled_sets(findings: Findings) -> dict[str, dict[str, Any]]:
+    metrics = findings.model.metrics
+    sets = {"catalog, labels never seen": findings.evaluated.overall}
+    if "source_test" in metrics:
+        sets["source survey, test split"] = metrics["source_test"]
+    if "initial_test" in metrics:
+        sets["target test split, before adaptation"] = metrics["initial_test"]
+        sets["target test split, after adaptation"] = metrics["test"]
+    return sets
+
+
+def _model_card(plan: Plan, model: Model) -> tuple[tuple[str, str], ...]:
+    spec = model.spec
+    learned = [
+        (f"labels ({name.replace('_', ' ')})", f"{n['train']} train, {n['validation']} validation")
+        for name, n in model.metrics["labels"].items()
+    ]
+    weights = sum(parameter.numel() for parameter in model.network.parameters())
+    return (
+        ("model", model.model_id),
+        ("network", f"{spec.network}, {weights:,} parameters"),
+        ("method", " after ".join(s.method for s in reversed(plan.trainings))),
+        ("source survey", plan.recipe.source_survey),
+        *learned,
+        ("best epoch", str(model.metrics["best_epoch"])),
+        ("scaling of pixels", spec.stretch),
+        ("seed", str(spec.seed)),
+    )
+
+
+def _examples(plan: Plan, record: RunRecord) -> list[Example]:
+    """A few cutouts of every predicted class, spread over objects and bands."""
+    rows = plan.target.manifest.read_unit(0).slice(0, _EXAMPLE_OBJECTS)
+    cutouts = plan.target.format.read(rows)
+    run = plan.layout.run(record.run_id)
+    with storage.open_input(run.part(record.kinds[0], 0)) as source:
+        part = pq.read_table(source)
+    if "band" not in part.column_names:
+        return []
+    chosen: dict[str, int] = {}
+    examples = []
+    per_object = plan.survey.rows_per_object
+    order = np.random.default_rng(0).permutation(rows.num_rows * per_object)
+    for index in order.tolist():
+        row = part.slice(index, 1).to_pylist()[0]
+        name = row["predicted_class"]
+        if chosen.get(name, 0) >= _EXAMPLES_PER_CLASS:
+            continue
+        chosen[name] = chosen.get(name, 0) + 1
+        image = cutouts.images[index // per_object]
+        if plan.survey.labels.per_band:
+            image = image[index % per_object]
+        probabilities = [row[f"p_{c}"] for c in plan.survey.labels.classes] if name else []
+        examples.append(Example(image, f"{row['source_id']} {row['band']}", name, probabilities))
+    return examples
