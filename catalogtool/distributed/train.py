@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow.fs
 import ray.train
 import ray.train.torch
-from ray.train.v2.api.exceptions import TrainingFailedError, WorkerGroupError
+from ray.train.v2.api.exceptions import ControllerError, TrainingFailedError, WorkerGroupError
 
 from catalogtool import storage
 from catalogtool.config._base import build_settings, canonical_json
@@ -103,6 +103,8 @@ def _fit(spec: TrainingSpec, model_uri: str, workers: int) -> None:
 def _translate(error: TrainingFailedError) -> BaseException:
     if isinstance(error, WorkerGroupError) and error.worker_failures:
         failure = unwrap(next(iter(error.worker_failures.values())))
+    elif isinstance(error, ControllerError):
+        failure = unwrap(error.controller_failure)
     else:
         failure = unwrap(error)
     if isinstance(failure, TrainingFailedError):

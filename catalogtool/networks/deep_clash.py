@@ -23,6 +23,7 @@ from catalogtool.networks._base import NetworkOptions
 
 SIZE_PIX = 80
 _DENSE = 1024
+_HEAD_SIGMA = 0.01
 
 
 class Options(NetworkOptions):
@@ -136,6 +137,8 @@ class Network(BaseNetwork):
         )
         self.head = nn.Linear(_DENSE, classes)
         self.apply(_initialise)
+        # All classes alike at first: the loss of a saturated softmax has no gradient to leave it.
+        nn.init.normal_(self.head.weight, std=_HEAD_SIGMA)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Embed cutouts of shape (B, C, 80, 80) as vectors of shape (B, 1024)."""
