@@ -30,11 +30,17 @@ from catalogtool.inputs import load_format
 from catalogtool.ledger import LedgerLine
 from catalogtool.training.model import load_model
 
-RESNET18 = {"widths": (64, 128, 256, 512), "blocks": (2, 2, 2, 2), "stem": "large"}
+RESNET18: dict[str, object] = {
+    "widths": (64, 128, 256, 512),
+    "blocks": (2, 2, 2, 2),
+    "stem": "large",
+}
+TINY: dict[str, object] = {"widths": (16, 32), "blocks": (1, 1), "stem": "large"}
+"""Memory that grows would grow with any network; this one is quick."""
 SIZE_PIX = 128
 UNIT_OBJECTS = 512
 WORKERS = 2
-BARE_S = 8.0
+BARE_S = 6.0
 _LONG_RUN = 10**9  # compilation always pays
 
 
@@ -61,9 +67,11 @@ def encoded(picture: np.ndarray, kind: str) -> object:
     return buffer.getvalue()
 
 
-def make_benchmark_task(folder: Path, objects: int, kind: str) -> UnitTask:
-    """Table of `objects` rows from 512 different pictures, and a ResNet-18."""
-    shape = RunShape(objects, UNIT_OBJECTS, SIZE_PIX, RESNET18)
+def make_benchmark_task(
+    folder: Path, objects: int, kind: str, network: dict[str, object] = RESNET18
+) -> UnitTask:
+    """Table of `objects` rows from 512 different pictures, and a network."""
+    shape = RunShape(objects, UNIT_OBJECTS, SIZE_PIX, network)
     distinct = [encoded(picture, kind) for picture in smooth_pictures(min(objects, 512))]
     images = [distinct[index % len(distinct)] for index in range(objects)]
     folder.mkdir(parents=True, exist_ok=True)
@@ -177,7 +185,7 @@ def compare_rates(folder: Path, objects: int, kind: str) -> None:
 def compare_memory(folder: Path, kind: str) -> None:
     peaks = []
     for objects in (2000, 20_000):
-        task = make_benchmark_task(folder / str(objects), objects, kind)
+        task = make_benchmark_task(folder / str(objects), objects, kind, TINY)
         small = replace(task, minibatch=16)
         peaks.append(end_to_end(small)["peak memory, MB"])
         print(f"{objects} objects: peak {peaks[-1]:.0f} MB")
