@@ -92,7 +92,8 @@ def read_labels(uri: str, survey: Survey) -> LabelTable:
     Parameters
     ----------
     uri : str
-        The table. It may cover only some of the objects, and may give positions alone.
+        The table. It may cover only some of the objects, and may give positions alone; rows
+        without a label need no band.
     survey : Survey
         Names of the columns, and the pattern that splits names into object and band.
 
@@ -106,23 +107,30 @@ def read_labels(uri: str, survey: Survey) -> LabelTable:
     names = _parse_names(uri, table, survey)
     index: dict[str, int] = {}
     entries = np.array([index.setdefault(n.source_id, len(index)) for n in names], dtype=np.int64)
-    bands = _band_indices(uri, names, survey)
-    _refuse_twice(uri, names, entries * survey.rows_per_object + bands)
+    table_votes = _table_votes(uri, table, survey)
+    labelled = ~np.isnan(table_votes).all(axis=1)
+    bands = _band_indices(uri, names, labelled, survey)
+    _refuse_twice(uri, names, entries * (survey.rows_per_object + 1) + bands)
     votes = np.full(
         (len(index), survey.rows_per_object, len(survey.labels.classes)), np.nan, dtype=np.float32
     )
+    votes[entries[labelled], bands[labelled]] = table_votes[labelled]
     ra, dec = np.full((2, len(index)), np.nan)
     splits = [""] * len(index)
-    if has_labels(uri, table.column_names, survey):
-        votes[entries, bands] = row_votes(uri, table, survey)
-    elif not has_positions(table.column_names, survey):
-        raise missing_columns(uri, label_columns(survey), table.column_names)
     row_ra, row_dec = row_positions(uri, table, survey)
     known = np.isfinite(row_ra) & np.isfinite(row_dec)
     ra[entries[known]], dec[entries[known]] = row_ra[known], row_dec[known]
     for entry, split in zip(entries, row_splits(table, survey), strict=True):
         splits[entry] = split
     return LabelTable(uri, index, votes, ra, dec, splits)
+
+
+def _table_votes(uri: str, table: pa.Table, survey: Survey) -> FloatArray:
+    if has_labels(uri, table.column_names, survey):
+        return row_votes(uri, table, survey)
+    if not has_positions(table.column_names, survey):
+        raise missing_columns(uri, label_columns(survey), table.column_names)
+    return np.full((table.num_rows, len(survey.labels.classes)), np.nan, dtype=np.float32)
 
 
 def _read_table(uri: str, survey: Survey) -> pa.Table:
@@ -164,14 +172,18 @@ def _parse_names(uri: str, table: pa.Table, survey: Survey) -> list[CutoutName]:
     return [name for name in parsed if name is not None]
 
 
-def _band_indices(uri: str, names: list[CutoutName], survey: Survey) -> npt.NDArray[np.int64]:
+def _band_indices(
+    uri: str, names: list[CutoutName], labelled: BoolArray, survey: Survey
+) -> npt.NDArray[np.int64]:
+    """Index of each row's band; past the last one where a row is about a whole object."""
     if survey.rows_per_object == 1:
         return np.zeros(len(names), dtype=np.int64)
     where = {band: index for index, band in enumerate(survey.band_names)}
+    whole = len(where)
     wrong = [
         n.source_id if n.band is None else f"{n.source_id} ({n.band})"
-        for n in names
-        if n.band not in where
+        for n, has_label in zip(names, labelled.tolist(), strict=True)
+        if n.band not in where and (has_label or n.band is not None)
     ]
     if wrong:
         raise LabelError(
@@ -179,7 +191,7 @@ def _band_indices(uri: str, names: list[CutoutName], survey: Survey) -> npt.NDAr
             f"labels of this survey are per band: {', '.join(survey.band_names)}",
             count=len(wrong),
         )
-    return np.array([where[str(name.band)] for name in names], dtype=np.int64)
+    return np.array([where.get(str(name.band), whole) for name in names], dtype=np.int64)
 
 
 def _refuse_twice(uri: str, names: list[CutoutName], keys: npt.NDArray[np.int64]) -> None:
@@ -263,9 +275,7 @@ def _numbers(where: str, table: pa.Table, name: str) -> npt.NDArray[np.float64]:
     return numbers
 
 
-def _refuse(
-    where: str, table: pa.Table, survey: Survey, wrong: BoolArray, what: str
-) -> None:
+def _refuse(where: str, table: pa.Table, survey: Survey, wrong: BoolArray, what: str) -> None:
     if not wrong.any():
         return
     names = table.column(survey.input.id_column).filter(pa.array(wrong)).to_pylist()

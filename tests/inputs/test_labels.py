@@ -158,6 +158,19 @@ def test_a_table_may_give_positions_alone(tmp_path: Path) -> None:
     assert not labels.has_votes
 
 
+def test_positions_need_no_band_where_labels_are_per_band(tmp_path: Path) -> None:
+    survey = small_survey(labels=PER_BAND, id_pattern=PATTERN)
+    labels = read_labels(write(tmp_path, "object_id,ra,dec", "x_1,1,2", "x_2,3,4"), survey)
+    assert labels.position("x_2") == (3.0, 4.0)
+    assert not labels.has_votes
+    both = write(tmp_path, HEADER + ",ra,dec", "x_1,,,,1,2", "x_r_1,0,1,0,,", "x_g_2,1,0,0,5,6")
+    labels = read_labels(both, survey)
+    np.testing.assert_array_equal(labels.votes_of("x_1"), [[np.nan] * 3, [0, 1, 0]])
+    assert [labels.position(name) for name in ("x_1", "x_2")] == [(1.0, 2.0), (5.0, 6.0)]
+    with pytest.raises(LabelError, match="1 names occur more than once: x_1"):
+        read_labels(write(tmp_path, "object_id,ra,dec", "x_1,1,2", "x_1,1,2"), survey)
+
+
 @pytest.mark.data
 def test_the_real_vote_tables_are_sound(data_folder: Path) -> None:
     folder = data_folder / "galaxy-candels-clash"
