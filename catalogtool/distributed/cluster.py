@@ -3,6 +3,9 @@
 import logging
 import os
 import secrets
+import shutil
+import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +20,7 @@ _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "1",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # what matters arrives as an exception
 }
 
 
@@ -45,7 +49,8 @@ def local_cluster(workers: int) -> Iterator[None]:
     # Ray asks for a token by itself; without this it would leave one readable in the home folder.
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
-        _start(workers)
+        with _held_back_stderr():
+            _start(workers)
         yield
     finally:
         ray.shutdown()
@@ -64,3 +69,22 @@ def _start(workers: int) -> None:
         )
     except Exception as error:
         raise unwrap(error) from error
+
+
+@contextmanager
+def _held_back_stderr() -> Iterator[None]:
+    """Keep what Ray's core writes past Python's logging; show it only if the start fails."""
+    sys.stderr.flush()
+    screen = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            with os.fdopen(os.dup(screen), "wb") as shown:
+                shutil.copyfileobj(held, shown)
+            raise
+        finally:
+            os.dup2(screen, 2)
+            os.close(screen)

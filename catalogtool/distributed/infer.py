@@ -1,5 +1,6 @@
 """Units over a Ray cluster: Ray Data hands out numbers and takes back ledger lines."""
 
+import logging
 import os
 import socket
 import time
@@ -8,9 +9,9 @@ from typing import Any
 
 import ray
 from ray.data import ActorPoolStrategy, DataContext
+from ray.data.exceptions import ExecutionTimeoutError
 
 from catalogtool.distributed.failures import unwrap
-from catalogtool.distributed.watchdog import Watched
 from catalogtool.errors import ClusterError, NoProgressError
 from catalogtool.inference.unit import UnitTask, UnitWorker
 from catalogtool.ledger import LedgerLine
@@ -19,7 +20,12 @@ MAX_ATTEMPTS = 3
 """How often one unit may lose its worker process before the run ends."""
 STALL_S = 900.0
 """Default patience between two finished units, start of the workers included."""
-_MAX_RESTARTS = 20  # per worker; a unit that kills is found by its own attempts long before
+_START_DEATHS = 5  # in a row, before a unit is begun
+
+# What Ray Data prints goes to its log file as well, and its errors are raised.
+for _handler in logging.getLogger("ray.data").handlers:
+    if isinstance(_handler, logging.StreamHandler):
+        _handler.setLevel(logging.CRITICAL)
 
 
 @ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
@@ -110,15 +116,12 @@ def run_units(
     attempts = Attempts.remote()  # type: ignore[attr-defined]
     workers = min(workers, len(missing))
     outstanding = set(missing)
-    watched = Watched(
-        lambda: _lines(task, missing, workers, attempts),
-        stall_s,
-        lambda: _no_progress(outstanding, attempts, stall_s),
-    )
     try:
-        for line in watched:
+        for line in _lines(task, missing, workers, attempts, stall_s):
             outstanding.discard(line.unit)
             on_line(line)
+    except ExecutionTimeoutError:
+        raise _no_progress(outstanding, attempts, stall_s) from None
     except Exception as error:
         found = unwrap(error)
         if found is error:
@@ -128,24 +131,33 @@ def run_units(
         ray.kill(attempts)
 
 
-def _lines(task: UnitTask, units: list[int], workers: int, attempts: Any) -> Iterator[LedgerLine]:  # noqa: ANN401
+def _lines(
+    task: UnitTask,
+    units: list[int],
+    workers: int,
+    attempts: Any,  # noqa: ANN401 - an actor handle
+    stall_s: float,
+) -> Iterator[LedgerLine]:
     # A dataset copies the context when it is created.
     context = DataContext.get_current()
     context.enable_progress_bars = False
+    context.print_on_execution_start = False
     context.raise_original_map_exception = True
+    context.execution_no_progress_timeout_s = stall_s
+    context.max_consecutive_actor_init_deaths = _START_DEATHS
     numbers = [{"unit": unit} for unit in units]
     dataset = ray.data.from_items(numbers, override_num_blocks=len(units)).map(
         UnitActor,  # type: ignore[arg-type]
         fn_constructor_args=(task, attempts),
         # Not more than one: a unit that waits behind a hanging one would hang with it.
         compute=ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1),
-        max_restarts=_MAX_RESTARTS,
-        max_task_retries=_MAX_RESTARTS,
         num_cpus=1,
         num_gpus=1 if _has_gpu() else None,
     )
-    for row in dataset.iter_rows():
-        yield LedgerLine.from_bytes(row["line"], "ledger line of a worker")
+    # Nothing is fetched ahead: a finished unit is news at once, not when the next one is finished.
+    for batch in dataset.iter_batches(batch_size=None, prefetch_batches=0, batch_format="pyarrow"):
+        for line in batch.column("line").to_pylist():
+            yield LedgerLine.from_bytes(line, "ledger line of a worker")
 
 
 def _has_gpu() -> bool:

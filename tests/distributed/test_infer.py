@@ -91,13 +91,11 @@ def test_unit_that_kills_its_worker_ends_the_run_after_bounded_attempts(
     assert caught.value.context == {"unit": 3}
 
 
-def test_watchdog_ends_a_run_that_stands_still_and_says_where(
-    task: UnitTask, tmp_path: Path
-) -> None:
+def test_run_that_stands_still_ends_and_says_where(task: UnitTask, tmp_path: Path) -> None:
     hanging = troubled(task, "hang", str(tmp_path))
     start = time.monotonic()
-    with pytest.raises(NoProgressError, match=r"no unit finished for 8 s; 1 units") as caught:
-        infer.run_units(hanging, range(8), 2, lambda _: None, stall_s=8)
+    with pytest.raises(NoProgressError, match=r"no unit finished for 20 s; 1 units") as caught:
+        infer.run_units(hanging, range(8), 2, lambda _: None, stall_s=20)
     assert caught.value.context["outstanding"] == [3]
     assert "unit 3 since" in str(caught.value)
     assert time.monotonic() - start < 60
