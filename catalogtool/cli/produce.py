@@ -41,6 +41,9 @@ def produce(  # noqa: PLR0913, PLR0917 - the options of the main command
     label_count: Annotated[
         int | None, typer.Option(min=0, help="Target labels altogether; 0 uses none.")
     ] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Epochs of every training. [default: the recipe's]")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, batches and drawn labels.")] = 0,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Workers of inference. [default: one per core]")
@@ -82,6 +85,7 @@ def produce(  # noqa: PLR0913, PLR0917 - the options of the main command
         "method": method,
         "shots": shots,
         "label_count": label_count,
+        "epochs": epochs,
         "seed": seed,
         "workers": workers,
         "train_workers": train_workers,
@@ -119,7 +123,9 @@ def _produce(config: "RunConfig", *, as_json: bool) -> None:
     try:
         outcome = run_production(config, progress)
     except KeyboardInterrupt:
-        console.error("interrupted; finished units are kept. Run the same command again to resume.")
+        console.error(
+            "interrupted; what is finished is kept. Run the same command again to resume."
+        )
         raise typer.Exit(130) from None
     if as_json:
         console.result_json(outcome.to_json())

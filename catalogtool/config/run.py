@@ -28,6 +28,8 @@ class RunConfig(Settings):
     """Target labels per class; 0 uses none; None: what the recipe says."""
     label_count: NonNegativeInt | None = None
     """Target labels altogether; 0 uses none; None: what the recipe says."""
+    epochs: PositiveInt | None = None
+    """Epochs of every training; None: what the recipe says."""
     seed: int = 0
     workers: PositiveInt | None = None
     """Workers of inference; None: one per core (or GPU)."""

@@ -98,6 +98,8 @@ def _fit(spec: TrainingSpec, model_uri: str, workers: int) -> None:
         trainer.fit()
     except TrainingFailedError as error:
         raise _translate(error) from error
+    except SystemExit:  # what Ray Train makes of Ctrl-C
+        raise KeyboardInterrupt from None
 
 
 def _translate(error: TrainingFailedError) -> BaseException:

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from catalogtool._discovery import check_name
 
-CHANGES = ("flip", "jitter", "rotate", "shift", "zoom")
+CHANGES = ("flip", "jitter", "rotate", "shift", "turn", "zoom")
 _SHIFT = 0.05  # of the image's side
 _ZOOM = 0.1
 _GAIN_SIGMA = 0.25
@@ -29,8 +29,9 @@ def augment(
     images : Tensor, shape (B, C, H, W), float32
         Prepared cutouts.
     changes : tuple of str
-        ``rotate`` by any angle; ``flip`` at random; ``shift`` by up to 5 % of the side; ``zoom``
-        by a factor of 0.9 to 1.1; ``jitter``: per-channel gain (log-normal, 0.25), offset, noise,
+        ``flip`` at random, ``turn`` by quarters and ``shift`` by whole pixels, up to 5 % of the
+        side, keep the noise as it is; ``rotate`` by any angle and ``zoom`` by a factor of 0.9 to
+        1.1 smooth it; ``jitter``: per-channel gain (log-normal, 0.25), offset, noise,
         and in 30 % of the cutouts the mean of the channels in every channel.
     generator : Generator
         On the device of the images; the same state gives the same result.
@@ -60,6 +61,9 @@ def _affine(
     """Matrices from output to input coordinates, shape (B, 2, 3)."""
     count = len(images)
     angle = _uniform(count, math.pi, generator) if "rotate" in changes else images.new_zeros(count)
+    if "turn" in changes:
+        quarters = torch.randint(4, (count,), generator=generator, device=generator.device)
+        angle = angle + math.pi / 2 * quarters
     scale = images.new_ones(count)
     if "zoom" in changes:
         scale = 1 / (1 + _uniform(count, _ZOOM, generator))
@@ -68,8 +72,9 @@ def _affine(
         mirror = torch.sign(_uniform(count, 1, generator))
     shift = images.new_zeros(count, 2)
     if "shift" in changes:
-        # Coordinates run from -1 to 1: the side is 2 long.
-        shift = 2 * torch.stack([_uniform(count, _SHIFT, generator) for _ in range(2)], dim=1)
+        side = images.shape[-1]
+        parts = torch.stack([_uniform(count, _SHIFT, generator) for _ in range(2)], dim=1)
+        shift = 2 * torch.round(side * parts) / side  # from -1 to 1 the side is 2 long
     cosine, sine = scale * torch.cos(angle), scale * torch.sin(angle)
     linear = torch.stack([mirror * cosine, -sine, mirror * sine, cosine], dim=1)
     return torch.cat([linear.view(count, 2, 2), shift[:, :, None]], dim=2)

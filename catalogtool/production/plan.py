@@ -9,13 +9,13 @@ from catalogtool.catalogs import load_kind
 from catalogtool.catalogs._base import CatalogContext
 from catalogtool.config.run import RunConfig
 from catalogtool.config.training import DomainData, TrainingSpec
-from catalogtool.errors import ConfigError, LabelError
+from catalogtool.errors import ConfigError, FlaggedShareError, LabelError
 from catalogtool.inputs import open_input_format
 from catalogtool.inputs._base import Format
 from catalogtool.inputs.manifest import Manifest, build_manifest
 from catalogtool.layout import OutputLayout
 from catalogtool.surveys import load_survey
-from catalogtool.surveys._definition import Recipe, Survey
+from catalogtool.surveys._definition import Recipe, Survey, TrainingOptions
 
 UNIT_CUTOUTS = 512
 """Network inputs per unit: some seconds of work on a core, well below a second on a GPU."""
@@ -115,14 +115,8 @@ def make_plan(config: RunConfig, manifests_uri: str | None = None) -> Plan:
     for kind in recipe.kinds:
         load_kind(kind)
     target = _open_domain(survey, config.input, config.labels, manifests, config.unit_objects)
-    if recipe.source_survey == survey.name:
-        source = target
-    else:
-        source_survey = load_survey(recipe.source_survey)
-        _refuse_unequal(source_survey, survey)
-        source = _open_domain(
-            source_survey, config.source_input, config.source_labels, manifests, None
-        )
+    _refuse_unplaced(target, config.max_flagged_share)
+    source = _source(recipe, target, config, manifests)
     trainings = _trainings(recipe, source, target, config.seed)
     return Plan(config, layout, recipe, target, trainings)
 
@@ -143,9 +137,23 @@ def _resolved_recipe(survey: Survey, config: RunConfig) -> Recipe:
         changes["shots"] = config.shots or None
     if config.label_count is not None:
         changes["label_count"] = config.label_count or None
+    if config.epochs is not None:
+        for name in ("source_training", "training"):
+            options: TrainingOptions = getattr(recipe, name)
+            changes[name] = options.model_copy(update={"max_epochs": config.epochs})
     if 0 in (config.shots, config.label_count):
         changes["method"] = "source_only"
     return recipe.model_copy(update=changes)
+
+
+def _source(recipe: Recipe, target: DomainInput, config: RunConfig, manifests: str) -> DomainInput:
+    """The labelled survey: another one, or the target where that has labels of its own."""
+    is_own = recipe.source_survey == target.survey.name
+    if is_own and config.source_input is None and _has_labels(target):
+        return target
+    survey = target.survey if is_own else load_survey(recipe.source_survey)
+    _refuse_unequal(survey, target.survey)
+    return _open_domain(survey, config.source_input, config.source_labels, manifests, None)
 
 
 def _refuse_unequal(source: Survey, target: Survey) -> None:
@@ -202,9 +210,10 @@ def _training(
     domains = load_method(method).domains
     uses_target = any(domain != "source" for domain in domains)
     if "target_labelled" in domains:
-        _require_labels(target, method)
+        remedy = "give a table of them with --labels, or choose --method source_only"
+        _require_labels(target, method, remedy)
     if "source" in domains:
-        _require_labels(source, method)
+        _require_labels(source, method, "give a table of them with --source-labels")
     survey = target.survey
     return TrainingSpec(
         network=recipe.network,
@@ -226,12 +235,31 @@ def _training(
     )
 
 
-def _require_labels(domain: DomainInput, method: str) -> None:
-    for rows in domain.manifest.iter_units():
-        if rows.column("votes").null_count < rows.num_rows:
-            return
+def _refuse_unplaced(target: DomainInput, limit: float) -> None:
+    """Refuse early what the ledger would refuse late: too many objects without a position."""
+    objects = target.manifest.objects
+    unplaced = sum(rows.column("ra").null_count for rows in target.manifest.iter_units())
+    if unplaced < objects and unplaced <= limit * objects:
+        return
+    source = target.survey.input
+    raise FlaggedShareError(
+        f"{target.format.uri}: {unplaced} of {objects} objects have no position; a catalog needs "
+        f"one of all but {limit:.1%} (--max-flagged). Give --labels a table with the columns "
+        f"{source.id_column}, {source.ra_column} and {source.dec_column} in degrees, or cutouts "
+        "with a celestial WCS",
+        unplaced=unplaced,
+    )
+
+
+def _has_labels(domain: DomainInput) -> bool:
+    units = domain.manifest.iter_units()
+    return any(rows.column("votes").null_count < rows.num_rows for rows in units)
+
+
+def _require_labels(domain: DomainInput, method: str, remedy: str) -> None:
+    if _has_labels(domain):
+        return
     raise LabelError(
         f"{domain.format.uri or domain.survey.name}: no object has a label, but the method "
-        f"{method} learns from labels; give a label table (--labels, --source-labels) or, for the "
-        "target survey, choose --method source_only"
+        f"{method} learns from labels; {remedy}"
     )

@@ -50,6 +50,28 @@ def test_a_flip_is_the_cutout_or_its_mirror_image() -> None:
     assert False in kinds
 
 
+def test_flips_and_quarter_turns_move_pixels_without_changing_them() -> None:
+    images = _cutouts()
+
+    changed = augment(images, ("flip", "turn"), _generator())
+
+    for before, after in zip(images, changed, strict=True):
+        views = [before.rot90(k, (1, 2)) for k in range(4)]
+        views += [view.flip(-1) for view in views]
+        assert any(torch.allclose(after, view, atol=1e-4) for view in views)
+
+
+def test_a_shift_is_by_whole_pixels() -> None:
+    images = _cutouts(size=40)
+
+    changed = augment(images, ("shift",), _generator())
+
+    for before, after in zip(images, changed, strict=True):
+        inner = after[:, 2:-2, 2:-2]
+        moved = [before.roll((dy, dx), (1, 2)) for dy in range(-2, 3) for dx in range(-2, 3)]
+        assert any(torch.allclose(inner, m[:, 2:-2, 2:-2], atol=1e-4) for m in moved)
+
+
 def test_a_round_galaxy_looks_the_same_from_any_angle() -> None:
     axis = torch.linspace(-1, 1, 33)
     galaxy = torch.exp(-20 * (axis[:, None] ** 2 + axis[None, :] ** 2)).expand(4, 1, 33, 33)
