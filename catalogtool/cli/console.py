@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from catalogtool.production.log_progress import LogProgress, stderr_log
+from catalogtool.production.log_progress import LogProgress, pace, stderr_log
 from catalogtool.progress import Progress
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ class TerminalProgress(Progress):
     def __init__(self) -> None:
         self._bars: Bars | None = None
         self._task: TaskID | None = None
+        self._started = 0.0
 
     def log(self, message: str) -> None:
         """Say something once, above the bars."""
@@ -64,18 +65,19 @@ class TerminalProgress(Progress):
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Enclose one stage; its bar goes when it ends, a line with its time stays."""
-        started = time.monotonic()
+        self._started = time.monotonic()
         self._bars = _new_bars()
         self._task = self._bars.add_task(name, total=None, note="")
         with self._bars:
             yield
         self._bars = self._task = None
-        self.log(f"{name}: done in {time.monotonic() - started:.1f} s")
+        self.log(f"{name}: done in {time.monotonic() - self._started:.1f} s")
 
     def advance(self, done: int, total: int, noun: str, note: str = "") -> None:
         """Move the bar."""
         if self._bars is not None and self._task is not None:
-            text = f"{noun} {note}".strip()
+            speed = pace(done, time.monotonic() - self._started)
+            text = ", ".join(filter(None, (f"{noun} ({speed})", note)))
             self._bars.update(self._task, completed=done, total=total, note=text)
 
 

@@ -108,7 +108,7 @@ def read_labels(uri: str, survey: Survey) -> LabelTable:
     index: dict[str, int] = {}
     entries = np.array([index.setdefault(n.source_id, len(index)) for n in names], dtype=np.int64)
     table_votes = _table_votes(uri, table, survey)
-    labelled = ~np.isnan(table_votes).all(axis=1)
+    labelled = np.asarray(np.isfinite(table_votes).any(axis=1))
     bands = _band_indices(uri, names, labelled, survey)
     _refuse_twice(uri, names, entries * (survey.rows_per_object + 1) + bands)
     votes = np.full(

@@ -53,6 +53,14 @@ class LogProgress(Progress):
         if now - self._last_line < _SECONDS_BETWEEN_LINES and done < total:
             return
         self._last_line = now
-        rate = done / max(now - self._started, 1e-9)
-        left = f", {(total - done) / rate:.0f} s left" if 0 < done < total else ""
-        self.log(f"  {done} of {total} {noun} ({rate:.3g}/s{left}) {note}".rstrip())
+        seconds = now - self._started
+        left = f", {(total - done) * seconds / done:.0f} s left" if 0 < done < total else ""
+        told = f": {note}" if note else ""
+        self.log(f"  {done} of {total} {noun} ({pace(done, seconds)}{left}){told}")
+
+
+def pace(done: int, seconds: float) -> str:
+    """How fast things are done: many per second, or seconds each."""
+    if done > seconds:
+        return f"{done / max(seconds, 1e-9):.3g}/s"
+    return f"{seconds / done:.3g} s each" if done else "none yet"
