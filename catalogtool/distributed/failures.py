@@ -35,6 +35,8 @@ _REMEDIES: tuple[tuple[type[Exception], str], ...] = (
     ),
 )
 
+_INNER = ("cause", "health_check_failure")
+"""Where Ray Core and Ray Train keep the error inside an error."""
 _ADDED_BY_RAY_DATA = "\nFailed to apply UDF transform"
 
 
@@ -65,7 +67,8 @@ def _causes(error: BaseException) -> list[BaseException]:
     following: object = error
     while isinstance(following, BaseException) and following not in chain:
         chain.append(following)
-        following = getattr(following, "cause", None) or following.__cause__
+        inner = (getattr(following, name, None) for name in _INNER)
+        following = next(filter(None, inner), following.__cause__)
     return chain
 
 

@@ -1,5 +1,6 @@
 import pytest
 import ray.exceptions as ray_errors
+from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError
 
 from catalogtool.distributed.failures import unwrap
 from catalogtool.errors import ClusterError, StorageError
@@ -35,3 +36,8 @@ def test_failures_of_ray_become_cluster_errors_with_a_remedy(error: Exception, r
 def test_bugs_stay_what_they_are() -> None:
     bug = KeyError("p_spiral")
     assert unwrap(raised(RuntimeError("outer"), bug)) is bug
+
+
+def test_a_training_worker_that_died_is_a_cluster_error() -> None:
+    death = WorkerHealthCheckFailedError("health", ray_errors.ActorDiedError())
+    assert isinstance(unwrap(death), ClusterError)
