@@ -2,6 +2,7 @@
 
 import math
 import os
+from contextlib import ExitStack
 
 import torch
 
@@ -17,7 +18,13 @@ from catalogtool.production.clock import Clock
 from catalogtool.production.finish import check_flagged_share, finish, read_outcome
 from catalogtool.production.outcome import Outcome
 from catalogtool.production.plan import Plan, make_plan
-from catalogtool.production.record import RunRecord, keep_record, new_record, run_id
+from catalogtool.production.record import (
+    RunRecord,
+    keep_record,
+    new_record,
+    read_record,
+    run_id,
+)
 from catalogtool.progress import Progress
 from catalogtool.training.model import Model, find_model
 
@@ -50,9 +57,12 @@ def produce(config: RunConfig, progress: Progress) -> Outcome:
     if model is not None:
         run = plan.layout.run(run_id(plan, model.model_id))
         if storage.exists(run.commit):
+            check_flagged_share(run, read_record(run), config.max_flagged_share)
             progress.log(f"nothing to do: this catalog is complete in {run.uri}")
             return read_outcome(run)
-    with local_cluster(_workers(config)):
+    with ExitStack() as stack:
+        with clock.stage("start Ray"):
+            stack.enter_context(local_cluster(_workers(config)))
         model = _train(plan, clock)
         run = plan.layout.run(run_id(plan, model.model_id))
         record = _infer(plan, model, run, clock)
@@ -94,16 +104,17 @@ def _infer(plan: Plan, model: Model, run: RunLayout, clock: Clock) -> RunRecord:
     workers = _workers(plan.config)
     threads = max(1, len(os.sched_getaffinity(0)) // workers)
     record = keep_record(run, new_record(plan, model, threads))
-    units = plan.target.manifest.units
-    missing = sorted(set(range(units)) - set(finished_units(run, plan.kinds)))
-    done = units - len(missing)
-    if done:
-        clock.progress.log(f"{done} of {units} units are finished already")
+    finished = finished_units(run, plan.kinds)
+    missing = sorted(set(range(record.units)) - set(finished))
+    objects = record.objects - sum(line.objects for line in finished.values())
+    done = 0
+    if finished:
+        clock.progress.log(f"{len(finished)} of {record.units} units are finished already")
 
     def on_line(line: LedgerLine) -> None:
         nonlocal done
-        done += 1
-        clock.progress.advance(done, units, "units", note=f"of {line.objects} objects")
+        done += line.objects
+        clock.progress.advance(done, objects, "objects")
 
     with clock.stage("predict"):
         run_units(

@@ -25,6 +25,7 @@ def describe_plan(plan: Plan) -> PlanDescription:
         ("input", _input_text(plan.target)),
         ("bytes to read", _bytes_text(plan.target)),
         ("objects", str(manifest.objects)),
+        ("labelled objects", str(_labelled(plan.target))),
         ("rows per object", str(survey.rows_per_object)),
         ("units", f"{manifest.units} of up to {plan.unit_objects} objects"),
         ("memory per worker", f"about {plan.worker_bytes / 2**20:.0f} MiB"),
@@ -44,6 +45,11 @@ def _input_text(domain: DomainInput) -> str:
     return f"{domain.format_name} ({where})"
 
 
+def _labelled(domain: DomainInput) -> int:
+    units = domain.manifest.iter_units()
+    return sum(rows.num_rows - rows.column("votes").null_count for rows in units)
+
+
 def _bytes_text(domain: DomainInput) -> str:
     if domain.format.uri is None or domain.format.simulated:
         return "0 (cutouts are simulated where they are needed)"
@@ -56,4 +62,7 @@ def _bytes_text(domain: DomainInput) -> str:
 def _model_text(plan: Plan, spec: TrainingSpec) -> str:
     uri = plan.layout.model(spec.identity)
     state = "reused" if storage.exists(storage.join(uri, "run.json")) else "to be trained"
-    return f"{spec.network}, {state}: {uri}"
+    domain = spec.target or spec.source
+    assert domain is not None
+    where = "simulated cutouts" if domain.input_format == "simulated" else domain.input_uri
+    return f"{spec.network} learns from {domain.survey.name} ({where}), {state}: {uri}"

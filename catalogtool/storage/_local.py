@@ -94,6 +94,10 @@ class LocalBackend:
                 os.fsync(stream.fileno())
             Path(scratch).chmod(_MODE)
             yield scratch
+        except FileNotFoundError as error:
+            raise StorageError(
+                f"{path}: cannot be written here; choose another --output"
+            ) from error
         except OSError as error:
             raise _storage_error(path, error) from error
         finally:
