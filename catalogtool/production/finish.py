@@ -14,7 +14,7 @@ from catalogtool.production.findings import Findings
 from catalogtool.production.outcome import Outcome
 from catalogtool.production.plan import Plan
 from catalogtool.production.record import RunRecord
-from catalogtool.production.report_content import gather_content
+from catalogtool.production.report_content import gather_content, labelled_sets
 from catalogtool.quality.report import write_report
 from catalogtool.release.assemble import AssembledCatalog, ReleaseInfo, assemble
 from catalogtool.release.verify import verify
@@ -111,6 +111,7 @@ def _outcome(findings: Findings, clock: Clock) -> Outcome:
         ),
         counts=tuple((t.kind, t.rows_in, t.rows_flagged, t.rows_unplaced) for t in findings.sums),
         timings=tuple((n, f"{seconds:.1f}") for n, seconds in (*clock.timings, ("all", total))),
+        figures=labelled_sets(findings),
         remarks=tuple(remarks),
     )
 
@@ -137,5 +138,6 @@ def read_outcome(run: RunLayout) -> Outcome:
         places=tuple(tuple(place) for place in values["places"]),
         counts=tuple(tuple(count) for count in values["counts"]),
         timings=tuple(tuple(timing) for timing in values["timings"]),
+        figures=values["figures"],
         remarks=tuple(values["remarks"]),
     )

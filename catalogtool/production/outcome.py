@@ -14,6 +14,9 @@ class Outcome:
         Catalogs, report, model and run folder.
     counts : tuple of (catalog, rows, flagged, in quarantine)
     timings : tuple of (stage, seconds)
+    figures : dict
+        Figures of merit by the name of the labelled set, as of
+        `catalogtool.training.metrics.evaluate`.
     remarks : tuple of str
         What a reader must know: simulated data, what the figures are.
     """
@@ -21,6 +24,7 @@ class Outcome:
     places: tuple[tuple[str, str], ...]
     counts: tuple[tuple[str, int, int, int], ...]
     timings: tuple[tuple[str, str], ...]
+    figures: dict[str, dict[str, Any]]
     remarks: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:

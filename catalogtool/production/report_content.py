@@ -41,7 +41,7 @@ def gather_content(findings: Findings, timings: Sequence[tuple[str, float]]) -> 
             for total, report in zip(findings.sums, findings.reports, strict=True)
         ),
         model=_model_card(plan, findings.model),
-        figures=_labelled_sets(findings),
+        figures=labelled_sets(findings),
         figures_by_band=findings.evaluated.by_band,
         examples=_examples(plan, record),
         timings=timings,
@@ -49,7 +49,8 @@ def gather_content(findings: Findings, timings: Sequence[tuple[str, float]]) -> 
     )
 
 
-def _labelled_sets(findings: Findings) -> dict[str, dict[str, Any]]:
+def labelled_sets(findings: Findings) -> dict[str, dict[str, Any]]:
+    """Figures of merit of a run, by the name of the labelled set."""
     metrics = findings.model.metrics
     sets = {"catalog, labels never seen": findings.evaluated.overall}
     if "source_test" in metrics:

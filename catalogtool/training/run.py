@@ -11,6 +11,7 @@ from catalogtool.adaptation._losses import label_loss
 from catalogtool.config.training import Domain, DomainData, TrainingSpec
 from catalogtool.errors import LabelError, ModelError
 from catalogtool.networks._base import Network
+from catalogtool.surveys._definition import Survey
 from catalogtool.training.context import TrainingContext
 from catalogtool.training.examples import (
     Examples,
@@ -70,10 +71,17 @@ def run_training(spec: TrainingSpec, model_uri: str, context: TrainingContext) -
     method = build_method(spec.method, network, label_loss(spec.label_kind))
     outcome = fit(method, data, spec, context)
     metrics = _describe(outcome, domains, data)
-    metrics |= _score(network, domains, spec, context)
+    test = domains[main].load(domains[main].split.test, spec, _shard(context))
+    metrics |= _score_test(network, test, domains[main].data.survey, context)
     if spec.starts_from is not None:
         start = initial_network(spec, model_uri).to(context.device)
-        metrics["initial_test"] = _score(start, {main: domains[main]}, spec, context)["test"]
+        metrics["initial_test"] = _figures(start, test, context)
+    if spec.source is not None:
+        metrics["source_test"] = metrics["test"]
+        if main != "source":
+            source = _label_domain(spec, "source")
+            kept = source.load(source.split.test, spec, _shard(context))
+            metrics["source_test"] = _figures(network, kept, context)
     if context.rank == 0:
         save_model(model_uri, network, spec, metrics)
 
@@ -176,26 +184,18 @@ def _describe_labels(domain: LabelledDomain) -> dict[str, Any]:
     }
 
 
-def _score(
-    network: Network,
-    domains: dict[Domain, LabelledDomain],
-    spec: TrainingSpec,
-    context: TrainingContext,
+def _figures(network: Network, examples: Examples, context: TrainingContext) -> dict[str, Any]:
+    probabilities, votes, _ = gather_predictions(network, examples, context)
+    return evaluate(probabilities, votes)
+
+
+def _score_test(
+    network: Network, test: Examples, survey: Survey, context: TrainingContext
 ) -> dict[str, Any]:
     """Figures on the test objects, as JSON values."""
-    scores: dict[str, Any] = {}
-    main = _main_domain(domains)
-    for name, domain in domains.items():
-        test = domain.load(domain.split.test, spec, _shard(context))
-        probabilities, votes, band = gather_predictions(network, test, context)
-        figures = evaluate(probabilities, votes)
-        if name == "source":
-            scores["source_test"] = figures
-        if name == main:
-            scores["test"] = figures
-            scores["test_domain"] = domain.data.survey.name
-            survey = domain.data.survey
-            if survey.labels.per_band:
-                names = survey.band_names
-                scores["test_by_band"] = evaluate_by_band(probabilities, votes, band, names)
+    probabilities, votes, band = gather_predictions(network, test, context)
+    scores = {"test": evaluate(probabilities, votes), "test_domain": survey.name}
+    if survey.labels.per_band:
+        names = survey.band_names
+        scores["test_by_band"] = evaluate_by_band(probabilities, votes, band, names)
     return scores
