@@ -156,7 +156,7 @@ def _lines(
     )
     # Nothing is fetched ahead: a finished unit is news at once, not when the next one is finished.
     for batch in dataset.iter_batches(batch_size=None, prefetch_batches=0, batch_format="pyarrow"):
-        for line in batch.column("line").to_pylist():  # type: ignore[union-attr] - pyarrow's
+        for line in batch.column("line").to_pylist():  # type: ignore[union-attr]
             yield LedgerLine.from_bytes(line, "ledger line of a worker")
 
 
