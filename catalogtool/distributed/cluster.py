@@ -20,6 +20,7 @@ _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "1",
     "RAY_DATA_DISABLE_PROGRESS_BARS": "1",
+    "RAY_worker_niceness": "0",  # nothing more important runs beside the workers
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # what matters arrives as an exception
 }
 

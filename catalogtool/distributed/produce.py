@@ -62,7 +62,8 @@ def produce(config: RunConfig, progress: Progress) -> Outcome:
             return read_outcome(run)
     with ExitStack() as stack:
         with clock.stage("start Ray"):
-            stack.enter_context(local_cluster(_workers(config)))
+            most = max(_workers(config), _train_workers(config))
+            stack.enter_context(local_cluster(most))
         model = _train(plan, clock)
         run = plan.layout.run(run_id(plan, model.model_id))
         record = _infer(plan, model, run, clock)
