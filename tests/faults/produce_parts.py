@@ -13,10 +13,10 @@ from catalogtool.distributed.cluster import local_cluster
 from catalogtool.ledger import finished_units
 
 SHAPE = RunShape(
-    objects=24 * 48,
+    objects=40 * 48,
     unit_objects=48,
     size_pix=32,
-    network_options={"widths": (32, 64), "blocks": (1, 1)},
+    network_options={"widths": (64, 128), "blocks": (1, 1)},
 )
 
 
