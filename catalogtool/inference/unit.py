@@ -34,7 +34,9 @@ log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 16 << 20
 """Pixels that are read while as many are predicted; bounds a worker's memory."""
-_SAMPLE_OBJECTS = 64
+_SAMPLE_OBJECTS = 16
+_SAMPLE_CUTOUTS = 64
+"""Seen by every form before one is chosen, which takes a second or two each."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ def _sample(task: UnitTask, model: Model, source: Format) -> torch.Tensor:
     spec = model.spec
     shape = (-1, spec.channels, *cutouts.images.shape[2:])
     images = prepare(cutouts.images.reshape(shape), cutouts.mask.reshape(shape), spec.stretch)
-    return torch.from_numpy(images[: 4 * _SAMPLE_OBJECTS])
+    return torch.from_numpy(images[:_SAMPLE_CUTOUTS])
 
 
 def chunk_objects(survey: Survey) -> int:

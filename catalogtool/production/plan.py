@@ -17,8 +17,8 @@ from catalogtool.layout import OutputLayout
 from catalogtool.surveys import load_survey
 from catalogtool.surveys._definition import Recipe, Survey, TrainingOptions
 
-UNIT_CUTOUTS = 512
-"""Network inputs per unit: some seconds of work on a core, well below a second on a GPU."""
+UNIT_CUTOUTS = 256
+"""Network inputs per unit: some seconds of work on a core."""
 _WORKER_BASE_BYTES = 450 << 20  # a process with torch, pyarrow and astropy loaded
 
 

@@ -8,7 +8,7 @@ from catalogtool.networks._base import Network
 from catalogtool.training.context import TrainingContext
 from catalogtool.training.examples import Examples
 
-_BATCH = 64
+_BATCH = 16
 
 
 def predict_examples(
