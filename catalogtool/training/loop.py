@@ -17,6 +17,7 @@ from catalogtool.training.batches import batch_indices
 from catalogtool.training.context import TrainingContext
 from catalogtool.training.examples import Examples
 from catalogtool.training.metrics import evaluate, selection_score
+from catalogtool.training.precision import mixed_precision
 from catalogtool.training.predict import gather_predictions
 from catalogtool.training.split import IntArray
 
@@ -143,7 +144,7 @@ class Trainer:
             group["lr"] = self._learning_rate(step)
         self.optimiser.zero_grad()
         device = self.context.device
-        with torch.autocast(device.type, torch.bfloat16, enabled=has_bfloat16(device)):
+        with mixed_precision(device):
             terms = self.wrapped(batches, step / (self.steps * self.options.max_epochs))
         total = torch.stack(list(terms.values())).sum()
         total.backward()  # type: ignore[no-untyped-call]
@@ -225,14 +226,6 @@ def schedule_factor(schedule: Literal["constant", "one_cycle"], progress: float)
         rise = (1 - math.cos(math.pi * progress / _WARM_UP)) / 2
         return _START_FACTOR + (1 - _START_FACTOR) * rise
     return (1 + math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))) / 2
-
-
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether a device computes in bfloat16 faster than in float32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    supported: bool = torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001 - no public name yet
-    return supported
 
 
 def _steps(data: TrainingData, batch_size: int, context: TrainingContext) -> int:

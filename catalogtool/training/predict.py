@@ -7,6 +7,7 @@ import torch
 from catalogtool.networks._base import Network
 from catalogtool.training.context import TrainingContext
 from catalogtool.training.examples import Examples
+from catalogtool.training.precision import mixed_precision
 
 _BATCH = 16
 
@@ -14,7 +15,7 @@ _BATCH = 16
 def predict_examples(
     network: Network, examples: Examples, device: torch.device
 ) -> npt.NDArray[np.float32]:
-    """Class probabilities in float32, by the network as it is used for catalogs.
+    """Class probabilities, with the precision of training; catalogs are more exact.
 
     Returns
     -------
@@ -23,7 +24,7 @@ def predict_examples(
     was_training = network.training
     network.eval()
     parts = [np.zeros_like(examples.votes[:0])]
-    with torch.inference_mode():
+    with torch.inference_mode(), mixed_precision(device):
         for start in range(0, len(examples), _BATCH):
             images = torch.from_numpy(examples.images[start : start + _BATCH]).to(device)
             images = images.contiguous(memory_format=torch.channels_last)
