@@ -8,7 +8,6 @@ import copy
 import logging
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -133,8 +132,9 @@ def _compile(network: nn.Module, example: torch.Tensor) -> nn.Module | None:
     from torch._inductor import config
 
     # One cache for all processes of a user: the second one compiles in a third of the time.
-    cache = Path(tempfile.gettempdir()) / f"catalogtool-inductor-{os.getuid()}"
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache))
+    # In the user's own folder, because whoever can write there decides what code runs.
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(caches / "catalogtool" / "inductor"))
     config.freezing = True
     compiled: nn.Module = torch.compile(network, dynamic=False)  # type: ignore[assignment]
     try:

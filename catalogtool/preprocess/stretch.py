@@ -57,7 +57,7 @@ def _prepare_one(image: FloatArray, valid: BoolArray, stretch: Stretch) -> Float
 
 
 def _to_unit_range(image: FloatArray, valid: BoolArray) -> FloatArray:
-    values = image[valid]
+    values = image if valid.all() else image[valid]  # the copy costs more than the rest
     low, high = values.min(), values.max()
     # Half the range cannot overflow where the range itself would.
     half_range = high / 2 - low / 2
