@@ -76,7 +76,6 @@ class Trainer:
             method.parameters(),
             lr=self.options.learning_rate,
             weight_decay=self.options.weight_decay,
-            fused=True,
         )
         self.wrapped: nn.Module = context.wrap(self.method)
         self.outcome = TrainingOutcome()
