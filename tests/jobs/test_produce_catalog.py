@@ -1,0 +1,28 @@
+"""The job script reads its settings and returns an exit code."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = Path(__file__).parents[2] / "jobs/produce_catalog.py"
+
+
+def run(settings: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(SCRIPT), str(settings)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_missing_settings_end_with_3_and_their_address(tmp_path: Path) -> None:
+    done = run(tmp_path / "settings.json")
+    assert done.returncode == 3
+    assert f"{tmp_path}/settings.json: does not exist" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_unknown_settings_end_with_2_and_their_keys(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.json"
+    settings.write_text(json.dumps({"survey": "clash", "output": "out", "colour": 1}))
+    done = run(settings)
+    assert done.returncode == 2
+    assert "colour: is not a known key" in done.stderr
