@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from catalogtool.config._base import Settings
+from catalogtool.training.precision import has_bfloat16
 
 log = logging.getLogger(__name__)
 
@@ -147,14 +148,6 @@ def _compile(network: nn.Module, example: torch.Tensor) -> nn.Module | None:
     return compiled
 
 
-def has_bf16() -> bool:
-    """Whether the hardware multiplies bfloat16 faster than float32."""
-    if device().type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
-
-
 def choose_form(
     network: nn.Module, images: torch.Tensor, cutouts_to_come: int, minibatch: int
 ) -> FormChoice:
@@ -180,7 +173,7 @@ def choose_form(
     expected, rate = _try(network, REFERENCE, images, minibatch)
     best = FormChoice(name=REFERENCE.name, minibatch=minibatch, rate=rate, max_change=0.0)
     for form in _EAGER[:-1]:
-        if has_bf16() or not form.bf16:
+        if has_bfloat16(device()) or not form.bf16:
             best = _better(network, form, images, expected, best)
     saved_s = cutouts_to_come / best.rate * (1 - 1 / _COMPILED_GAIN)
     if saved_s > _COMPILE_S and can_compile():

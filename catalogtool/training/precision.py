@@ -12,5 +12,5 @@ def has_bfloat16(device: torch.device) -> bool:
     """Whether a device computes in bfloat16 faster than in float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    supported: bool = torch.cpu._is_avx512_bf16_supported()  # noqa: SLF001 - no public name yet
-    return supported
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
