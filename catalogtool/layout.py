@@ -15,9 +15,12 @@
         report.html
         commit.json                   written last: the run is finished and verified
       latest/<survey>.json            the newest finished run of a survey
+      nights/<survey>/<date>.json     written when the run of an observing night is committed
+      locks/<survey>.json             lease of the process that works on the nights of a survey
 """
 
 from dataclasses import dataclass
+from datetime import date
 
 from catalogtool import storage
 
@@ -44,6 +47,18 @@ class OutputLayout:
     def latest(self, survey: str) -> str:
         """Pointer to the newest finished run of a survey."""
         return storage.join(self.uri, "latest", f"{survey}.json")
+
+    def nights(self, survey: str) -> str:
+        """Folder of the commits of a survey's observing nights."""
+        return storage.join(self.uri, "nights", survey)
+
+    def night(self, survey: str, night: date) -> str:
+        """Commit of one observing night."""
+        return storage.join(self.nights(survey), f"{night.isoformat()}.json")
+
+    def lock(self, survey: str) -> str:
+        """Lease on the nights of a survey."""
+        return storage.join(self.uri, "locks", f"{survey}.json")
 
 
 @dataclass(frozen=True)

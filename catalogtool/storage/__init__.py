@@ -6,6 +6,7 @@ the commit: of several writers exactly one wins.
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -28,6 +29,10 @@ __all__ = [
     "open_input",
     "read_bytes",
     "read_many",
+    "read_range",
+    "read_versioned",
+    "replace_bytes",
+    "upload_file",
     "write_bytes",
 ]
 
@@ -86,6 +91,28 @@ def read_many(uris: Sequence[str]) -> list[bytes | StorageError]:
     return contents
 
 
+def read_range(uri: str, start: int, length: int) -> bytes:
+    """Part of a file or object; shorter where it ends before.
+
+    Raises
+    ------
+    StorageError
+        As of `read_bytes`.
+    """
+    return _backend(uri).read_range(normalise(uri), start, length)
+
+
+def read_versioned(uri: str) -> tuple[bytes, str]:
+    """Whole content, and the version that `replace_bytes` asks for.
+
+    Raises
+    ------
+    StorageError
+        As of `read_bytes`.
+    """
+    return _backend(uri).read_versioned(normalise(uri))
+
+
 def write_bytes(uri: str, data: bytes) -> None:
     """Write a whole file or object, replacing what is there at once.
 
@@ -106,6 +133,28 @@ def create_bytes(uri: str, data: bytes) -> bool:
         False if it existed; its content is untouched.
     """
     return _backend(uri).create_bytes(normalise(uri), data)
+
+
+def replace_bytes(uri: str, data: bytes, version: str) -> bool:
+    """Write a file or object only if it still has the version that was read.
+
+    Returns
+    -------
+    bool
+        False if another writer was faster, or nothing is there.
+    """
+    return _backend(uri).replace_bytes(normalise(uri), data, version)
+
+
+def upload_file(path: Path, uri: str) -> None:
+    """Copy a local file of any size to a file or object, which appears when it is whole.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be read or written.
+    """
+    _backend(uri).upload_file(path, normalise(uri))
 
 
 def delete(uri: str) -> None:

@@ -1,7 +1,10 @@
 """The local disk: whole writes by rename, commits by hard link."""
 
 import errno
+import fcntl
+import hashlib
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,6 +21,7 @@ from catalogtool.storage._info import FileInfo
 _READERS = 8
 _SCRATCH = ".partial-"
 _MODE = 0o644
+_COPY_BYTES = 1 << 20
 _REMEDIES = {
     errno.ENOSPC: "the disk is full; free space or choose another --output, then run again",
     errno.EROFS: "the file system is read-only; choose another --output",
@@ -41,6 +45,14 @@ def _raise_unless_missing(error: OSError) -> None:
         raise _storage_error(str(error.filename), error) from error
 
 
+@contextmanager
+def _locked(target: Path) -> Iterator[None]:
+    """Keep other processes out; the lock goes with the process that holds it."""
+    with target.with_name(f"{_SCRATCH}lock-{target.name}").open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 class LocalBackend:
     """Files of this machine, addressed by absolute paths."""
 
@@ -54,6 +66,20 @@ class LocalBackend:
             return Path(path).read_bytes()
         except OSError as error:
             raise _storage_error(path, error) from error
+
+    def read_range(self, path: str, start: int, length: int) -> bytes:
+        """Part of a file."""
+        try:
+            with Path(path).open("rb") as file:
+                file.seek(start)
+                return file.read(length)
+        except OSError as error:
+            raise _storage_error(path, error) from error
+
+    def read_versioned(self, path: str) -> tuple[bytes, str]:
+        """Content and its hash."""
+        data = self.read_bytes(path)
+        return data, hashlib.sha256(data).hexdigest()
 
     def read_many(self, paths: Sequence[str]) -> list[bytes | StorageError]:
         """Contents or errors, in the order of the paths."""
@@ -79,6 +105,29 @@ class LocalBackend:
             except FileExistsError:
                 return False
         return True
+
+    def replace_bytes(self, path: str, data: bytes, version: str) -> bool:
+        """Write a file if its content has the given hash; writers wait for each other."""
+        with self._scratch(path, data) as scratch, _locked(Path(path)):
+            try:
+                _, current = self.read_versioned(path)
+            except StorageError as error:
+                if error.context.get("missing"):
+                    return False
+                raise
+            if current != version:
+                return False
+            os.replace(scratch, path)  # noqa: PTH105 - as above
+        return True
+
+    def upload_file(self, source: Path, path: str) -> None:
+        """Copy a file, and rename the copy when it is on disk."""
+        with self._scratch(path, b"") as scratch:
+            with source.open("rb") as reader, Path(scratch).open("wb") as writer:
+                shutil.copyfileobj(reader, writer, _COPY_BYTES)
+                writer.flush()
+                os.fsync(writer.fileno())
+            os.replace(scratch, path)  # noqa: PTH105 - as above
 
     @contextmanager
     def _scratch(self, path: str, data: bytes) -> Iterator[str]:

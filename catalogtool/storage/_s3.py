@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import obstore
@@ -87,6 +88,23 @@ class S3Backend:
         except _FAILURES as error:
             raise _storage_error(uri, error) from error
 
+    def read_range(self, uri: str, start: int, length: int) -> bytes:
+        """Part of an object."""
+        store, key = _split(uri)
+        try:
+            return bytes(obstore.get_range(store, key, start=start, length=length))
+        except _FAILURES as error:
+            raise _storage_error(uri, error) from error
+
+    def read_versioned(self, uri: str) -> tuple[bytes, str]:
+        """Content and ETag."""
+        store, key = _split(uri)
+        try:
+            result = obstore.get(store, key)
+            return bytes(result.bytes()), str(result.meta["e_tag"])
+        except _FAILURES as error:
+            raise _storage_error(uri, error) from error
+
     def read_many(self, uris: Sequence[str]) -> list[bytes | StorageError]:
         """Contents or errors, in the order of the URIs; 64 requests in flight."""
         with ThreadPoolExecutor(_READERS) as pool:
@@ -116,6 +134,25 @@ class S3Backend:
         except _FAILURES as error:
             raise _storage_error(uri, error) from error
         return True
+
+    def replace_bytes(self, uri: str, data: bytes, version: str) -> bool:
+        """Write an object if it has the given ETag (``If-Match``)."""
+        store, key = _split(uri)
+        try:
+            obstore.put(store, key, data, mode={"e_tag": version}, use_multipart=False)
+        except (obstore.exceptions.PreconditionError, FileNotFoundError):
+            return False
+        except _FAILURES as error:
+            raise _storage_error(uri, error) from error
+        return True
+
+    def upload_file(self, source: Path, uri: str) -> None:
+        """Copy a file, in several parts at once where it is large."""
+        store, key = _split(uri)
+        try:
+            obstore.put(store, key, source)
+        except _FAILURES as error:
+            raise _storage_error(uri, error) from error
 
     def delete(self, uri: str) -> None:
         """Remove an object."""

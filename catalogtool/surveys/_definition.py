@@ -1,6 +1,7 @@
 """What a survey file may say."""
 
 from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from astropy import units as u
 from pydantic import Field, PositiveInt, field_validator, model_validator
@@ -154,11 +155,24 @@ class Survey(Settings):
     cutout_size_pix: PositiveInt
     """Side of the cutouts that networks see; other sizes are resized to it."""
     regime: str = "optical"
+    timezone: str = "UTC"
+    """Time zone of the observatory: its nights run from local noon to local noon."""
     bands: Annotated[tuple[Band, ...], Field(min_length=1)]
     labels: Labels
     input: InputSource
     simulation: Simulation | None = None
     recipes: Annotated[tuple[Recipe, ...], Field(min_length=1)]
+
+    @field_validator("timezone")
+    @classmethod
+    def _timezone_exists(cls, timezone: str) -> str:
+        try:
+            ZoneInfo(timezone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(
+                f"{timezone!r} is not a time zone; expected a name like America/Santiago"
+            ) from None
+        return timezone
 
     @field_validator("bands")
     @classmethod

@@ -118,3 +118,45 @@ def test_deleting_removes_a_file(root: str) -> None:
     storage.write_bytes(uri, b"one")
     storage.delete(uri)
     assert not storage.exists(uri)
+
+
+def test_a_part_of_a_file_is_read_alone(root: str) -> None:
+    uri = storage.join(root, "ranged")
+    storage.write_bytes(uri, bytes(range(100)))
+    assert storage.read_range(uri, 10, 5) == bytes(range(10, 15))
+    assert storage.read_range(uri, 95, 50) == bytes(range(95, 100))
+
+
+def test_of_many_writers_that_read_the_same_version_exactly_one_replaces_it(root: str) -> None:
+    uri = storage.join(root, "counter")
+    storage.write_bytes(uri, b"0")
+    outcomes: list[bool] = []
+    start = threading.Barrier(WRITERS)
+
+    def add_one() -> None:
+        data, version = storage.read_versioned(uri)
+        start.wait()
+        outcomes.append(storage.replace_bytes(uri, b"%d" % (int(data) + 1), version))
+
+    for rounds in range(1, 4):
+        threads = [threading.Thread(target=add_one) for _ in range(WRITERS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sum(outcomes) == rounds
+        assert int(storage.read_bytes(uri)) == rounds
+
+
+def test_nothing_is_replaced_where_nothing_is(root: str) -> None:
+    uri = storage.join(root, "absent")
+    assert not storage.replace_bytes(uri, b"new", "any-version")
+    assert not storage.exists(uri)
+
+
+def test_a_local_file_is_uploaded_whole(root: str, tmp_path: Path) -> None:
+    source = tmp_path / "large.bin"
+    source.write_bytes(bytes(range(256)) * (12 * 4096))
+    uri = storage.join(root, "copies", "large.bin")
+    storage.upload_file(source, uri)
+    assert storage.read_bytes(uri) == source.read_bytes()
