@@ -32,10 +32,18 @@ class ProcessIdentity(Settings):
 
     def is_known_dead(self) -> bool:
         """Whether this host can tell that the process has ended."""
-        if not self.boot_id or (self.boot_id, self.pid_namespace) != _surroundings():
-            return False
+        return self._is_visible() and not self._runs()
+
+    def is_known_alive(self) -> bool:
+        """Whether this host can tell that the process still runs."""
+        return self._is_visible() and self._runs()
+
+    def _is_visible(self) -> bool:
+        return bool(self.boot_id) and (self.boot_id, self.pid_namespace) == _surroundings()
+
+    def _runs(self) -> bool:
         state, started = _state_and_start(self.pid)
-        return state in _ENDED or started != self.started_ticks
+        return state not in _ENDED and started == self.started_ticks
 
 
 def _surroundings() -> tuple[str, str]:
