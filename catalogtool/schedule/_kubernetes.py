@@ -15,6 +15,7 @@ _CREDENTIALS = "catalogtool-credentials"
 _HEAD_LIMITS = {"cpu": "4", "memory": "16Gi"}
 _GPU_LIMITS = {"cpu": "8", "memory": "32Gi", "nvidia.com/gpu": "1"}
 _MAX_GPU_WORKERS = 8
+_NO_FOLDING = 1_000_000
 
 _CRONJOB_NOTE = f"""\
 # kubectl apply -f this file. The credentials of the object storage come from the secret
@@ -111,5 +112,5 @@ def _document(api: str, kind: str, schedule: Schedule, spec: dict[str, Any]) -> 
     name = f"catalogtool-{schedule.name}".lower().replace("_", "-").rstrip("-")
     # KubeRay and Kubernetes add to it, and allow 63 characters in all.
     values = {"apiVersion": api, "kind": kind, "metadata": {"name": name[:45]}, "spec": spec}
-    text: str = yaml.safe_dump(values, sort_keys=False, width=100)
+    text: str = yaml.safe_dump(values, sort_keys=False, width=_NO_FOLDING)
     return text

@@ -46,17 +46,20 @@ class Scheduler:
         Produces one night.
     clock : Clock
         Tells the time and waits.
+    poll : timedelta
+        How long it may take to notice that a schedule was added or removed.
     """
 
-    def __init__(self, store: Store, runner: Runner, clock: Clock) -> None:
+    def __init__(self, store: Store, runner: Runner, clock: Clock, poll: timedelta = _POLL) -> None:
         self._store = store
         self._runner = runner
         self._clock = clock
+        self._poll = poll
 
     def serve(self, names: Sequence[str] = ()) -> None:
         """Run schedules by their clocks, until an exception such as an interrupt.
 
-        Those that are added or removed meanwhile count from the next minute on. A tick that was
+        Those that are added or removed meanwhile count from the next poll on. A tick that was
         missed comes at once, and once, however many there were.
 
         Parameters
@@ -79,7 +82,7 @@ class Scheduler:
             wakes = {
                 s: wakes[s] if wakes.get(s, now) > now else self._look_calmly(s) for s in asked
             }
-            latest = self._clock.now() + _POLL
+            latest = self._clock.now() + self._poll
             pause = min([latest, *wakes.values()]) - self._clock.now()
             if pause > timedelta(0):
                 self._clock.sleep(pause)
