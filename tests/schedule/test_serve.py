@@ -192,6 +192,16 @@ def test_an_end_of_the_server_is_passed_on_to_the_running_production(
     assert not Path(f"/proc/{child}").exists()
 
 
+@pytest.mark.s3
+def test_commits_are_found_in_object_storage(s3_bucket: str) -> None:
+    assert committed_nights(s3_bucket, "nightly") == frozenset()
+    layout = OutputLayout(s3_bucket)
+    storage.create_bytes(layout.night("nightly", FIRST), b"{}")
+    storage.create_bytes(storage.join(layout.nights("nightly"), "notes.json"), b"{}")
+    storage.create_bytes(layout.night("nightly_deep", date(2026, 1, 1)), b"{}")
+    assert committed_nights(s3_bucket, "nightly") == {FIRST}
+
+
 def test_a_log_is_kept_and_the_exit_code_returned(tmp_path: Path) -> None:
     log = tmp_path / "deep" / "log"
     command = [sys.executable, "-c", "import sys; print('said'); sys.exit(7)"]
@@ -207,13 +217,13 @@ EVENTS = st.lists(
     st.sampled_from(
         ["fine", "fails", "locked", "slow", "killed", "killed late", "stopped", "silent"]
     ),
-    max_size=25,
+    max_size=8,
 )
-OUTAGES = st.lists(st.integers(0, 24 * 9), max_size=25)
+OUTAGES = st.lists(st.integers(0, 24 * 9), max_size=8)
 CRONS = st.sampled_from(["0 4 * * *", "30 2 * * *", "0 */5 * * *", "0 12 * * 1,4"])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(EVENTS, OUTAGES, CRONS)
 def test_whatever_happens_no_night_is_produced_twice_and_none_is_skipped(
     events: list[str], outages: list[int], cron: str
