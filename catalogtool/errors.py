@@ -12,6 +12,7 @@
     │   ├── ModelError                      a stored model is missing, damaged or another one
     │   └── FlaggedShareError               more objects failed than the run allows
     ├── ClusterError               exit 4   Ray failed: unreachable, killed, out of memory
+    │   ├── LockedError            exit 75  another run works on the same nights; try later
     │   └── NoProgressError                 the watchdog ended a run that stood still
     └── ReleaseError               exit 5   the catalog could not be written
         └── VerificationError               a finished catalog is not what it claims
@@ -80,6 +81,12 @@ class ClusterError(CatalogtoolError):
     """The cluster could not do the work."""
 
     exit_code = 4
+
+
+class LockedError(ClusterError):
+    """Another run holds the lease, or took it over."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits: nothing is wrong, try again later
 
 
 class NoProgressError(ClusterError):

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from catalogtool import __version__
-from catalogtool.cli import catalog, console, doctor, method, produce, survey
+from catalogtool.cli import catalog, console, doctor, method, produce, schedule, survey
 from catalogtool.errors import CatalogtoolError
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(survey.app, name="survey")
 app.add_typer(method.app, name="method")
 app.add_typer(catalog.app, name="catalog")
+app.add_typer(schedule.app, name="schedule")
 
 
 def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer's callback

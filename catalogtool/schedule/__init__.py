@@ -1,0 +1,1 @@
+"""Nightly schedules: what is due, who runs it, and files for other schedulers."""
