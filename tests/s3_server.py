@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -87,7 +88,7 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def s3_client(port: int) -> object:
+def s3_client(port: int) -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
     """A boto3 client of the server."""
     environment = s3_environment(port)
     return boto3.client(

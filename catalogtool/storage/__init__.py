@@ -5,6 +5,7 @@ the commit: of several writers exactly one wins.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,13 @@ from catalogtool.errors import StorageError
 from catalogtool.storage._http import HttpBackend
 from catalogtool.storage._info import FileInfo
 from catalogtool.storage._local import LocalBackend
+from catalogtool.storage._local import scratch_folder as _local_scratch
 from catalogtool.storage._s3 import S3Backend
 from catalogtool.storage._settings import worker_environment
 
 __all__ = [
     "FileInfo",
+    "bucket_address",
     "create_bytes",
     "delete",
     "exists",
@@ -34,6 +37,7 @@ __all__ = [
     "read_range",
     "read_versioned",
     "replace_bytes",
+    "scratch_folder",
     "upload_file",
     "worker_environment",
     "write_bytes",
@@ -41,8 +45,9 @@ __all__ = [
 
 _SCHEMES = "a path, file:// or s3://, and http:// or https:// to read"
 _local = LocalBackend()
-_remote: dict[str, S3Backend | HttpBackend] = {"s3": S3Backend()}
-_remote["http"] = _remote["https"] = HttpBackend()
+_s3 = S3Backend()
+_http = HttpBackend()
+_remote: dict[str, S3Backend | HttpBackend] = {"s3": _s3, "http": _http, "https": _http}
 
 
 def _backend(uri: str) -> LocalBackend | S3Backend | HttpBackend:
@@ -68,6 +73,11 @@ def normalise(uri: str) -> str:
         If the scheme is not supported.
     """
     return _backend(uri).normalise(uri)
+
+
+def bucket_address(uri: str) -> tuple[str | None, str]:
+    """Endpoint (None: AWS itself) and region of an ``s3://`` URI, for clients other than ours."""
+    return _s3.address(uri)
 
 
 def join(uri: str, *parts: str) -> str:
@@ -159,6 +169,19 @@ def upload_file(path: Path, uri: str) -> None:
         If it cannot be read or written.
     """
     _backend(uri).upload_file(path, normalise(uri))
+
+
+def scratch_folder(uri: str) -> AbstractContextManager[Path]:
+    """A folder for what is uploaded to a URI later: on the same disk where that is local.
+
+    Listings do not show it, and it goes when the block ends.
+
+    Raises
+    ------
+    StorageError
+        If there is no room, or no right to write; also for trouble inside the ``with`` block.
+    """
+    return _local_scratch(normalise(uri) if is_local(uri) else None)
 
 
 def delete(uri: str) -> None:

@@ -9,6 +9,7 @@ Fetch = Callable[[int, int], bytes]
 PIECE_BYTES = 8 << 20
 _PIECES_AT_ONCE = 8
 _AHEAD_BYTES = 1 << 20
+_MOST_AHEAD_BYTES = 32 << 20
 
 
 def fetch_pieces(fetch: Fetch, start: int, length: int) -> bytes:
@@ -39,6 +40,7 @@ class RangeReader:
         self._at = 0
         self._held = tail
         self._held_from = size - len(tail)
+        self._ahead = _AHEAD_BYTES
         self.closed = False
 
     def read(self, size: int = -1) -> bytes:
@@ -47,9 +49,11 @@ class RangeReader:
         length = left if size < 0 else min(size, left)
         offset = self._at - self._held_from
         if not 0 <= offset <= offset + length <= len(self._held):
-            ahead = max(length, min(_AHEAD_BYTES, left))
-            self._held, self._held_from = fetch_pieces(self._fetch, self._at, ahead), self._at
-            offset = 0
+            follows = offset == len(self._held)  # who reads on will probably read further
+            self._ahead = min(2 * self._ahead, _MOST_AHEAD_BYTES) if follows else _AHEAD_BYTES
+            length_ahead = max(length, min(self._ahead, left))
+            self._held = fetch_pieces(self._fetch, self._at, length_ahead)
+            self._held_from, offset = self._at, 0
         self._at += length
         return self._held[offset : offset + length]
 

@@ -35,8 +35,15 @@ class Bucket:
     store: S3Store
     patient: S3Store
     """For large uploads."""
-    place: str
+    endpoint: str | None
+    """None for AWS itself."""
+    region: str
     signed: bool
+
+    @property
+    def place(self) -> str:
+        """Where requests go, for sentences."""
+        return f"{self.endpoint or 'AWS'} (region {self.region})"
 
 
 @cache
@@ -71,7 +78,8 @@ def _open_bucket(name: str, *_process_and_environment: object) -> Bucket:
     return Bucket(
         store=client(settings.stall_seconds),
         patient=client(max(_UPLOAD_STALL_S, settings.stall_seconds)),
-        place=f"{endpoint or 'AWS'} (region {region})",
+        endpoint=endpoint,
+        region=region,
         signed=signed,
     )
 

@@ -13,6 +13,14 @@ _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w{1,64})</Code>")
 _WORTH_ANOTHER_TRY = (408, 425, 429)
 _DENIED = (obstore.exceptions.PermissionDeniedError, obstore.exceptions.UnauthenticatedError)
+_CREDENTIALS = (
+    "ExpiredToken",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "RequestTimeTooSkewed",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+)
 _ELSEWHERE = ("PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed")
 
 
@@ -42,7 +50,7 @@ def storage_error(uri: str, error: Exception, *, signed: bool, place: str) -> St
         return StorageError(f"{uri}: there is no bucket {bucket} at {place}", no_bucket=True)
     if isinstance(error, FileNotFoundError) or status == 404:
         return StorageError(f"{uri}: does not exist", missing=True)
-    if isinstance(error, (*_DENIED, PermissionError)) or status in (401, 403):
+    if isinstance(error, (*_DENIED, PermissionError)) or code in _CREDENTIALS or status == 401:
         return _denied(uri, code, signed=signed)
     if isinstance(error, obstore.exceptions.PreconditionError):
         return StorageError(f"{uri}: was replaced while it was read; read it again")
@@ -73,11 +81,13 @@ def _denied(uri: str, code: str | None, *, signed: bool) -> StorageError:
     named = f" ({code})" if code else ""
     if signed:
         return StorageError(
-            f"{uri}: access denied; check the credentials and the bucket's policy{named}"
+            f"{uri}: access denied; check the credentials and the bucket's policy{named}",
+            credentials=code in _CREDENTIALS,
         )
     return StorageError(
         f"{uri}: access denied to requests without a signature{named}; give AWS credentials in the "
-        "usual places (AWS_PROFILE, ~/.aws), unless the bucket was meant to be public"
+        "usual places (AWS_PROFILE, ~/.aws), unless the bucket was meant to be public",
+        credentials=True,
     )
 
 

@@ -122,10 +122,7 @@ def endpoint_of(bucket: BucketSettings, session: object | None) -> str | None:
     named = next((os.environ[name] for name in _ENDPOINTS if os.environ.get(name)), None)
     endpoint = bucket.endpoint or named or (_configured_endpoint(session) if session else None)
     if endpoint is not None:
-        try:
-            _check_endpoint(endpoint)
-        except ValueError as error:
-            raise ConfigError(f"AWS_ENDPOINT_URL: {error}") from None
+        _refuse_bad_endpoint(endpoint)
     return endpoint
 
 
@@ -143,11 +140,16 @@ def worker_environment() -> dict[str, str]:
     dict of str to str
         The storage settings, and endpoint, region and profile of AWS; never keys or tokens, which
         each machine has of its own.
+
+    Raises
+    ------
+    ConfigError
+        If the settings hold mistakes, or an endpoint holds a name or password.
     """
     variables = {name: os.environ[name] for name in _NOT_SECRET if os.environ.get(name)}
     for name in _ENDPOINTS:
         if name in variables:
-            _check_endpoint(variables[name])
+            _refuse_bad_endpoint(variables[name])
     return {**variables, VARIABLE: canonical_json(storage_settings().to_json())}
 
 
@@ -159,6 +161,13 @@ def _configured_endpoint(session: object) -> str | None:
         full_config=inner.full_config, scoped_config=inner.get_scoped_config(), client_name="s3"
     ).provide()
     return endpoint
+
+
+def _refuse_bad_endpoint(endpoint: str) -> None:
+    try:
+        _check_endpoint(endpoint)
+    except ValueError as error:
+        raise ConfigError(f"AWS_ENDPOINT_URL: {error}") from None
 
 
 def _check_endpoint(endpoint: str) -> None:

@@ -67,6 +67,16 @@ def test_unfinished_writes_are_not_listed(tmp_path: Path) -> None:
     assert [Path(info.uri).name for info in storage.list_files(str(tmp_path))] == ["whole"]
 
 
+def test_scratch_folders_are_neither_listed_nor_left(tmp_path: Path) -> None:
+    with storage.scratch_folder(str(tmp_path)) as scratch:
+        assert scratch.parent == tmp_path
+        (scratch / "half").write_bytes(b"x")
+        assert list(storage.list_files(str(tmp_path))) == []
+    assert list(tmp_path.iterdir()) == []
+    with storage.scratch_folder("s3://bucket/far") as scratch:
+        assert scratch.is_dir()
+
+
 def test_paths_become_absolute_and_lose_their_scheme(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
