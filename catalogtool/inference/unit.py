@@ -98,6 +98,8 @@ class UnitWorker:
     def __init__(self, task: UnitTask) -> None:
         torch.set_num_threads(task.threads)
         self.task = task
+        # One thread for all units: what a thread's allocations leave behind serves only itself.
+        self.reader = ThreadPoolExecutor(1, thread_name_prefix="read-ahead")
         self.source: Format = load_format(task.input_format)(
             task.survey, task.input_uri, task.labels_uri
         )
@@ -135,7 +137,7 @@ class UnitWorker:
         return line
 
     def _predict(self, rows: pa.Table) -> Predictions:
-        chunks = read_ahead(self.source, rows, chunk_objects(self.task.survey))
+        chunks = read_ahead(self.reader, self.source, rows, chunk_objects(self.task.survey))
         found = [self.predictor.predict(c.images, c.mask, c.flags) for c in chunks]
         return Predictions(
             probabilities=np.concatenate([p.probabilities for p in found]),
@@ -188,15 +190,16 @@ def chunk_objects(survey: Survey) -> int:
     return max(16, CHUNK_BYTES // object_bytes // 16 * 16)
 
 
-def read_ahead(source: Format, rows: pa.Table, objects: int) -> Iterator[Cutouts]:
+def read_ahead(
+    reader: ThreadPoolExecutor, source: Format, rows: pa.Table, objects: int
+) -> Iterator[Cutouts]:
     """Read cutouts in chunks; the next one is read while the caller works on this one."""
     slices = [rows.slice(start, objects) for start in range(0, rows.num_rows, objects)]
-    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as pool:
-        ahead = pool.submit(source.read, slices[0])
-        for following in slices[1:]:
-            chunk, ahead = ahead.result(), pool.submit(source.read, following)
-            yield chunk
-        yield ahead.result()
+    ahead = reader.submit(source.read, slices[0])
+    for following in slices[1:]:
+        chunk, ahead = ahead.result(), reader.submit(source.read, following)
+        yield chunk
+    yield ahead.result()
 
 
 def part_bytes(table: pa.Table) -> bytes:

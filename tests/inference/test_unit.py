@@ -1,3 +1,4 @@
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -168,7 +169,8 @@ def test_form_is_chosen_once_and_followed_by_later_workers(task: UnitTask, tmp_p
 def test_reading_ahead_gives_all_chunks_in_order(task: UnitTask) -> None:
     source = load_format("image_table")(task.survey, task.input_uri)
     rows = task.manifest.read_unit(0)
-    chunks = list(read_ahead(source, rows, 5))
+    with ThreadPoolExecutor(1) as reader:
+        chunks = list(read_ahead(reader, source, rows, 5))
     assert [len(chunk.flags) for chunk in chunks] == [5, 5, 5, 1]
     images = np.concatenate([chunk.images for chunk in chunks])
     assert np.array_equal(images, source.read(rows).images)
