@@ -45,8 +45,8 @@ def s3_faults(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[FaultProxy]:
     """Faults in 5 % of the requests to the S3 server, from now on; found out soon."""
-    with fault_proxy(s3_port, seed=4, stall_s=4) as proxy:
+    with fault_proxy(s3_port, seed=4, stall_s=3) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.port}")
-        patience = {"stall_seconds": 0.4, "retry_seconds": 20}
+        patience = {"stall_seconds": 1, "retry_seconds": 60}
         monkeypatch.setenv("CATALOGTOOL_STORAGE", json.dumps(patience))
         yield proxy

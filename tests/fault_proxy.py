@@ -74,6 +74,8 @@ class FaultProxy:
         finally:
             for stream in (writer, *upstream):
                 stream.close()
+                with contextlib.suppress(OSError, asyncio.CancelledError):
+                    await stream.wait_closed()
 
     async def _exchange(self, client: "_Ends", server: "_Ends") -> bool:
         """Serve one request; False ends the connection."""

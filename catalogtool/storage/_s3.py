@@ -15,7 +15,7 @@ from catalogtool.storage._info import FileInfo
 from catalogtool.storage._ranges import PIECE_BYTES, RangeReader, fetch_pieces
 from catalogtool.storage._retries import each_or_error, persist
 from catalogtool.storage._s3_client import S3Object, open_object
-from catalogtool.storage._s3_errors import is_past_the_end
+from catalogtool.storage._s3_errors import FAILURES, is_past_the_end
 from catalogtool.storage._settings import environment
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ _SMALL_BYTES = 1 << 20
 _PARTS = 9_000
 """Of the 10,000 that one multi-part upload may have."""
 _PARTS_AT_ONCE = 4
+_PAGE = 1000
 _TAIL_BYTES = 64 << 10
 _WRITER = "catalogtool-writer"
 """Metadata of a conditional write: tells a writer whose answer was lost that it was the one."""
@@ -143,11 +144,7 @@ class S3Backend:
         """Objects below a prefix, sorted by key, or the object itself."""
         thing = open_object(uri)
         root = "s3://" + uri.removeprefix("s3://").partition("/")[0]
-        listed = thing.persist(
-            lambda: [
-                meta for chunk in obstore.list(thing.store, thing.key or None) for meta in chunk
-            ]
-        )
+        listed = _list(thing)
         itself = self.info(uri) if thing.key and not listed else None
         if itself is not None:
             yield itself
@@ -170,6 +167,29 @@ class S3Backend:
             data, size, tag = b"", 0, ""  # an empty object has no last bytes
         fetch = lambda start, length: _range(thing, start, length, tag)
         return pa.PythonFile(RangeReader(fetch, size, data), mode="r")
+
+
+def _list(thing: S3Object) -> list[Any]:
+    """Descriptions of all objects below a prefix; after a fault the listing goes on, not back."""
+    listed: list[Any] = []
+    pages: Iterator[Any] | None = None
+
+    def next_page() -> Any:  # noqa: ANN401 - a sequence of obstore.ObjectMeta
+        nonlocal pages
+        if pages is None:
+            after = listed[-1]["path"] if listed else None
+            pages = iter(
+                obstore.list(thing.store, thing.key or None, offset=after, chunk_size=_PAGE)
+            )
+        try:
+            return next(pages, None)
+        except FAILURES:
+            pages = None
+            raise
+
+    while (page := thing.persist(next_page)) is not None:
+        listed += page
+    return listed
 
 
 def _identity(meta: Any) -> str:  # noqa: ANN401 - an obstore.ObjectMeta

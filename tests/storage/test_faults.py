@@ -2,6 +2,7 @@
 
 import random
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -41,10 +42,10 @@ def test_hundreds_of_objects_are_read_exactly(
 def test_every_operation_survives_every_fault(
     s3_faults: FaultProxy, s3_bucket: str, kind: str, tmp_path: Path
 ) -> None:
-    s3_faults.share, s3_faults.kinds = 0.3, (kind,)
+    s3_faults.share, s3_faults.kinds = 0.25, (kind,)
     large = tmp_path / "large"
     large.write_bytes(random.Random(3).randbytes(18_000_000))
-    for turn in range(3):
+    for turn in range(2):
         folder = f"{s3_bucket}/{kind}{turn}"
         uri = f"{folder}/x"
         storage.write_bytes(uri, b"one")
@@ -93,3 +94,14 @@ def test_patience_ends(
     with pytest.raises(StorageError, match="it keeps answering 503 Injected; try again later"):
         storage.read_bytes(f"{s3_bucket}/x")
     assert s3_faults.counts["503"] > 3
+
+
+def test_a_long_listing_goes_on_after_faults(s3_faults: FaultProxy, s3_bucket: str) -> None:
+    s3_faults.enabled = False
+    uris = [f"{s3_bucket}/long/{index:04d}" for index in range(1100)]
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda uri: storage.write_bytes(uri, b"x"), uris))
+    s3_faults.enabled, s3_faults.share, s3_faults.kinds = True, 0.5, ("reset",)
+    for _ in range(4):
+        assert [info.uri for info in storage.list_files(f"{s3_bucket}/long")] == uris
+    assert s3_faults.counts["reset"] > 3
