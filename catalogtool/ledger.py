@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Self
 
 from catalogtool import storage
@@ -111,7 +112,12 @@ def finished_units(run: RunLayout, kinds: tuple[str, ...]) -> dict[int, LedgerLi
     A unit counts if its line tells of all kinds and every part is there with the size that the
     line tells; hashes are for verification.
     """
-    sizes = {info.uri: info.size_bytes for info in storage.list_files(run.parts)}
+    with ThreadPoolExecutor(1) as pool:  # a long listing, while the lines are read
+        listing = pool.submit(
+            lambda: {info.uri: info.size_bytes for info in storage.list_files(run.parts)}
+        )
+        lines = read_ledger(run)
+        sizes = listing.result()
 
     def is_whole(line: LedgerLine) -> bool:
         return tuple(part.kind for part in line.parts) == kinds and all(
@@ -119,7 +125,7 @@ def finished_units(run: RunLayout, kinds: tuple[str, ...]) -> dict[int, LedgerLi
             for part in line.parts
         )
 
-    return {unit: line for unit, line in read_ledger(run).items() if is_whole(line)}
+    return {unit: line for unit, line in lines.items() if is_whole(line)}
 
 
 def totals(lines: Iterable[LedgerLine], kind: str) -> LedgerTotals:

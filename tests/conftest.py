@@ -1,11 +1,13 @@
 """Fixtures that many tests share."""
 
+import json
 import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fault_proxy import FaultProxy, fault_proxy
 from s3_server import running_server, s3_client, s3_environment
 
 
@@ -34,3 +36,17 @@ def s3_bucket(s3_port: int, monkeypatch: pytest.MonkeyPatch) -> str:
     bucket = f"test-{uuid.uuid4().hex[:12]}"
     s3_client(s3_port).create_bucket(Bucket=bucket)
     return f"s3://{bucket}"
+
+
+@pytest.fixture
+def s3_faults(
+    s3_bucket: str,  # noqa: ARG001 - sets the credentials
+    s3_port: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[FaultProxy]:
+    """Faults in 5 % of the requests to the S3 server, from now on; found out soon."""
+    with fault_proxy(s3_port, seed=4, stall_s=3) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.port}")
+        patience = {"stall_seconds": 1, "retry_seconds": 60}
+        monkeypatch.setenv("CATALOGTOOL_STORAGE", json.dumps(patience))
+        yield proxy

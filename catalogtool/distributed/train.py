@@ -218,8 +218,8 @@ def _progress_file(folder_uri: str) -> str:
 def _ray_storage(uri: str) -> tuple[str, pyarrow.fs.FileSystem | None]:
     if storage.is_local(uri):
         return uri, None
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    filesystem = pyarrow.fs.S3FileSystem(endpoint_override=endpoint)
+    endpoint, region = storage.bucket_address(uri)
+    filesystem = pyarrow.fs.S3FileSystem(endpoint_override=endpoint, region=region)
     return uri.removeprefix("s3://"), filesystem
 
 

@@ -86,8 +86,9 @@ def storage_flag(error: StorageError) -> Flag:
     Raises
     ------
     StorageError
-        The same, if trying again may help: such trouble is not the object's.
+        The same, if it is not the object's own trouble: the storage fails, the bucket is not
+        there, or the credentials are not (or no longer) good.
     """
-    if error.context.get("transient"):
+    if any(error.context.get(trouble) for trouble in ("transient", "no_bucket", "credentials")):
         raise error
     return Flag.MISSING_FILE if error.context.get("missing") else Flag.UNREADABLE

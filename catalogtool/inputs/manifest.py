@@ -1,20 +1,28 @@
 """The manifest: one row per object, written once, cut into units of work.
 
 Each unit is one row group of the manifest file, so that a worker reads only the rows it works on.
+It is written row group by row group: memory grows with the ids alone, 8 bytes per object.
 """
 
 import hashlib
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalogtool import storage
 from catalogtool.errors import ManifestError
 from catalogtool.inputs._base import MANIFEST_SCHEMA, Format
+
+_COUNTED = {"ra": "ra", "votes": "votes.list.element"}
+"""Columns whose nulls the file counts, and their paths in it; more would weigh on its footer."""
+
+Ids = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -39,14 +47,54 @@ class Manifest:
     def read_unit(self, unit: int) -> pa.Table:
         """Rows of one unit, of `MANIFEST_SCHEMA`."""
         with storage.open_input(self.uri) as source:
-            return pq.ParquetFile(source).read_row_group(unit)
+            return pq.ParquetFile(source, metadata=self._footer).read_row_group(unit)
 
     def iter_units(self) -> Iterator[pa.Table]:
         """Rows unit by unit."""
         with storage.open_input(self.uri) as source:
-            file = pq.ParquetFile(source)
+            file = pq.ParquetFile(source, metadata=self._footer)
             for unit in range(self.units):
                 yield file.read_row_group(unit)
+
+    @property
+    def unplaced(self) -> int:
+        """Objects without a position."""
+        return sum(_nulls(self._footer, "ra"))
+
+    @property
+    def labelled(self) -> int:
+        """Objects with a label."""
+        return sum(labelled_rows(self._footer))
+
+    @property
+    def labelled_units(self) -> list[int]:
+        """Units with at least one labelled object."""
+        return [unit for unit, count in enumerate(labelled_rows(self._footer)) if count]
+
+    @property
+    def _footer(self) -> pq.FileMetaData:
+        return read_footer(self.uri)
+
+
+@lru_cache(maxsize=2)
+def read_footer(uri: str) -> pq.FileMetaData:
+    """Footer of a manifest, read once: its name tells its content."""
+    with storage.open_input(uri) as source:
+        return pq.read_metadata(source)
+
+
+def labelled_rows(footer: pq.FileMetaData) -> list[int]:
+    """Objects with a label of each unit, from the footer alone."""
+    nulls = _nulls(footer, "votes")
+    # Votes are lists: a list that is null counts once, and a number in one is never null.
+    return [footer.row_group(i).num_rows - count for i, count in enumerate(nulls)]
+
+
+def _nulls(footer: pq.FileMetaData, column: str) -> list[int]:
+    paths = [footer.schema.column(index).path for index in range(footer.num_columns)]
+    index = paths.index(_COUNTED[column])
+    groups = (footer.row_group(i) for i in range(footer.num_row_groups))
+    return [group.column(index).statistics.null_count for group in groups]
 
 
 def build_manifest(source: Format, folder: str, unit_objects: int) -> Manifest:
@@ -66,23 +114,30 @@ def build_manifest(source: Format, folder: str, unit_objects: int) -> Manifest:
     ManifestError
         If there is no object, or two have the same id.
     """
+    with storage.scratch_folder(folder) as scratch:
+        file = scratch / "manifest.parquet"
+        identity, ids, units = _write(source, file, unit_objects)
+        if not units:
+            raise ManifestError(f"{source.uri or source.survey.name}: holds no objects")
+        _refuse_duplicates(ids, source)
+        uri = storage.join(folder, f"{source.survey.name}-{identity[:16]}.parquet")
+        storage.upload_file(file, uri)
+    return Manifest(uri, identity, len(ids), units)
+
+
+def _write(source: Format, path: Path, unit_objects: int) -> tuple[str, Ids, int]:
+    """Write the rows; returns their hash, their ids and the number of units."""
     digest = hashlib.sha256(str(unit_objects).encode())
-    buffer = io.BytesIO()
-    ids: list[np.ndarray] = []
-    units = 0
-    with pq.ParquetWriter(buffer, MANIFEST_SCHEMA, compression="zstd") as writer:
+    chunks: list[Ids] = []
+    with pq.ParquetWriter(
+        path, MANIFEST_SCHEMA, compression="zstd", write_statistics=list(_COUNTED.values())
+    ) as writer:
         for table in _rechunk(source.list_objects(), unit_objects):
             writer.write_table(table, row_group_size=unit_objects)
             digest.update(_content(table))
-            ids.append(table.column("object_id").to_numpy())
-            units += 1
-    if not units:
-        raise ManifestError(f"{source.uri or source.survey.name}: holds no objects")
-    _refuse_duplicates(np.concatenate(ids), source)
-    identity = digest.hexdigest()
-    uri = storage.join(folder, f"{source.survey.name}-{identity[:16]}.parquet")
-    storage.write_bytes(uri, buffer.getvalue())
-    return Manifest(uri, identity, int(sum(len(chunk) for chunk in ids)), units)
+            chunks.append(table.column("object_id").to_numpy().copy())  # lets go of the table
+    ids = np.concatenate(chunks) if chunks else np.zeros(0, dtype=np.int64)
+    return digest.hexdigest(), ids, len(chunks)
 
 
 def _rechunk(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
@@ -103,16 +158,19 @@ def _rechunk(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
         yield pa.concat_tables(pending).combine_chunks()
 
 
-def _content(table: pa.Table) -> bytes:
+def _content(table: pa.Table) -> pa.Buffer:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, MANIFEST_SCHEMA) as stream:
         stream.write_table(table, max_chunksize=table.num_rows)
-    return bytes(sink.getvalue())
+    return sink.getvalue()
 
 
-def _refuse_duplicates(ids: np.ndarray, source: Format) -> None:
-    values, counts = np.unique(ids, return_counts=True)
-    twice = values[counts > 1]
+def _refuse_duplicates(ids: Ids, source: Format) -> None:
+    """Sorts the ids in place: beside those of 100 million objects there is no room for a copy."""
+    ids.sort()
+    again = np.zeros(len(ids), dtype=np.bool_)
+    np.equal(ids[1:], ids[:-1], out=again[1:])
+    twice = np.unique(ids[again])
     if len(twice):
         shown = ", ".join(str(value) for value in twice[:5])
         raise ManifestError(

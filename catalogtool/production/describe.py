@@ -25,7 +25,7 @@ def describe_plan(plan: Plan) -> PlanDescription:
         ("input", _input_text(plan.target)),
         ("bytes to read", _bytes_text(plan.target)),
         ("objects", str(manifest.objects)),
-        ("labelled objects", str(_labelled(plan.target))),
+        ("labelled objects", str(plan.target.manifest.labelled)),
         ("rows per object", str(survey.rows_per_object)),
         ("units", f"{manifest.units} of up to {plan.unit_objects} objects"),
         ("memory per worker", f"about {plan.worker_bytes / 2**20:.0f} MiB"),
@@ -43,11 +43,6 @@ def describe_plan(plan: Plan) -> PlanDescription:
 def _input_text(domain: DomainInput) -> str:
     where = domain.format.uri or "no files"
     return f"{domain.format_name} ({where})"
-
-
-def _labelled(domain: DomainInput) -> int:
-    units = domain.manifest.iter_units()
-    return sum(rows.num_rows - rows.column("votes").null_count for rows in units)
 
 
 def _bytes_text(domain: DomainInput) -> str:

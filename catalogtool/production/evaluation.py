@@ -95,7 +95,8 @@ def seen_objects(plan: Plan, model: Model) -> frozenset[int]:
 def _unseen_rows(plan: Plan, run: RunLayout, seen: frozenset[int]) -> Iterator[LabelledRows]:
     survey = plan.survey
     names = [f"p_{name}" for name in survey.labels.classes]
-    for unit, rows in enumerate(plan.target.manifest.iter_units()):
+    for unit in plan.target.manifest.labelled_units:
+        rows = plan.target.manifest.read_unit(unit)
         votes = votes_of(rows, survey)
         votes[np.isin(rows.column("object_id").to_numpy(), list(seen))] = np.nan
         flat = votes.reshape(-1, len(names))

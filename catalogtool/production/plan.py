@@ -238,7 +238,7 @@ def _training(
 def _refuse_unplaced(target: DomainInput, limit: float) -> None:
     """Refuse early what the ledger would refuse late: too many objects without a position."""
     objects = target.manifest.objects
-    unplaced = sum(rows.column("ra").null_count for rows in target.manifest.iter_units())
+    unplaced = target.manifest.unplaced
     if unplaced < objects and unplaced <= limit * objects:
         return
     source = target.survey.input
@@ -252,8 +252,7 @@ def _refuse_unplaced(target: DomainInput, limit: float) -> None:
 
 
 def _has_labels(domain: DomainInput) -> bool:
-    units = domain.manifest.iter_units()
-    return any(rows.column("votes").null_count < rows.num_rows for rows in units)
+    return domain.manifest.labelled > 0
 
 
 def _require_labels(domain: DomainInput, method: str, remedy: str) -> None:

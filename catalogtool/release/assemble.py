@@ -260,5 +260,5 @@ def _upload(folder: Path, target_uri: str) -> None:
     for path in sorted(path for path in folder.rglob("*") if path.is_file()):
         uri = storage.join(target_uri, path.relative_to(folder).as_posix())
         if uri != last:
-            storage.write_bytes(uri, path.read_bytes())
-    storage.write_bytes(last, (folder / COLLECTION).read_bytes())
+            storage.upload_file(path, uri)
+    storage.upload_file(folder / COLLECTION, last)

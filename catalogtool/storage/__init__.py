@@ -1,10 +1,11 @@
-"""Files and objects by URI: a path, ``file://`` or ``s3://bucket/key``.
+"""Files and objects by URI: a path, ``file://``, ``s3://bucket/key``; ``https://`` to read.
 
 Writes are whole: a reader sees the old content or the new one, never a part. ``create_bytes`` is
 the commit: of several writers exactly one wins.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,16 @@ from typing import Any
 import pyarrow as pa
 
 from catalogtool.errors import StorageError
+from catalogtool.storage._http import HttpBackend
 from catalogtool.storage._info import FileInfo
 from catalogtool.storage._local import LocalBackend
+from catalogtool.storage._local import scratch_folder as _local_scratch
 from catalogtool.storage._s3 import S3Backend
+from catalogtool.storage._settings import worker_environment
 
 __all__ = [
     "FileInfo",
+    "bucket_address",
     "create_bytes",
     "delete",
     "exists",
@@ -32,22 +37,26 @@ __all__ = [
     "read_range",
     "read_versioned",
     "replace_bytes",
+    "scratch_folder",
     "upload_file",
+    "worker_environment",
     "write_bytes",
 ]
 
-_SCHEMES = "a path, file:// or s3://"
+_SCHEMES = "a path, file:// or s3://, and http:// or https:// to read"
 _local = LocalBackend()
 _s3 = S3Backend()
+_http = HttpBackend()
+_remote: dict[str, S3Backend | HttpBackend] = {"s3": _s3, "http": _http, "https": _http}
 
 
-def _backend(uri: str) -> LocalBackend | S3Backend:
-    if uri.startswith("s3://"):
-        return _s3
-    if "://" in uri and not uri.startswith("file://"):
-        scheme = uri.split("://", 1)[0]
+def _backend(uri: str) -> LocalBackend | S3Backend | HttpBackend:
+    scheme, separator, _ = uri.partition("://")
+    if not separator or scheme == "file":
+        return _local
+    if scheme not in _remote:
         raise StorageError(f"{uri}: the scheme {scheme}:// is not supported; use {_SCHEMES}")
-    return _local
+    return _remote[scheme]
 
 
 def is_local(uri: str) -> bool:
@@ -64,6 +73,11 @@ def normalise(uri: str) -> str:
         If the scheme is not supported.
     """
     return _backend(uri).normalise(uri)
+
+
+def bucket_address(uri: str) -> tuple[str | None, str]:
+    """Endpoint (None: AWS itself) and region of an ``s3://`` URI, for clients other than ours."""
+    return _s3.address(uri)
 
 
 def join(uri: str, *parts: str) -> str:
@@ -157,6 +171,19 @@ def upload_file(path: Path, uri: str) -> None:
     _backend(uri).upload_file(path, normalise(uri))
 
 
+def scratch_folder(uri: str) -> AbstractContextManager[Path]:
+    """A folder for what is uploaded to a URI later: on the same disk where that is local.
+
+    Listings do not show it, and it goes when the block ends.
+
+    Raises
+    ------
+    StorageError
+        If there is no room, or no right to write; also for trouble inside the ``with`` block.
+    """
+    return _local_scratch(normalise(uri) if is_local(uri) else None)
+
+
 def delete(uri: str) -> None:
     """Delete a file or object; one that does not exist is no error."""
     _backend(uri).delete(normalise(uri))
@@ -184,7 +211,8 @@ def file_info(uri: str) -> FileInfo:
 def list_files(uri: str) -> Iterator[FileInfo]:
     """All files below a folder or prefix, or the file itself; none if there is none.
 
-    The order depends on their names alone. Unfinished writes are not listed.
+    The order depends on their names alone. Unfinished writes are not listed. A web server lists
+    single files only.
     """
     return _backend(uri).list_files(normalise(uri))
 

@@ -53,6 +53,18 @@ def _locked(target: Path) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def scratch_folder(path: str | None) -> Iterator[Path]:
+    """A hidden folder inside of another (None: the system's), which goes when the block ends."""
+    try:
+        if path is not None:
+            Path(path).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=path) as scratch:
+            yield Path(scratch)
+    except OSError as error:
+        raise _storage_error(path or tempfile.gettempdir(), error) from error
+
+
 class LocalBackend:
     """Files of this machine, addressed by absolute paths."""
 
@@ -179,7 +191,7 @@ class LocalBackend:
             yield itself
             return
         for folder, folders, files in os.walk(path, onerror=_raise_unless_missing):
-            folders.sort()
+            folders[:] = sorted(name for name in folders if not name.startswith(_SCRATCH))
             for name in sorted(files):
                 info = self.info(os.path.join(folder, name))  # noqa: PTH118 - a hot loop
                 if info is not None and not name.startswith(_SCRATCH):

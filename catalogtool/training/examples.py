@@ -12,6 +12,7 @@ from catalogtool.config.training import DomainData
 from catalogtool.flags import FATAL
 from catalogtool.inputs import load_format
 from catalogtool.inputs._base import Format, votes_of
+from catalogtool.inputs.manifest import labelled_rows, read_footer
 from catalogtool.preprocess.stretch import prepare
 from catalogtool.surveys._definition import Stretch, Survey
 from catalogtool.training.split import BoolArray, FloatArray, IntArray, Labels
@@ -60,10 +61,12 @@ def open_domain(domain: DomainData) -> Format:
 
 
 def read_labelled_rows(domain: DomainData) -> LabelledRows:
-    """Read the manifest rows that have labels, unit by unit."""
+    """Read the manifest rows that have labels, from the units that hold any."""
+    footer = read_footer(domain.manifest_uri)
     with storage.open_input(domain.manifest_uri) as source:
-        file = pq.ParquetFile(source)
-        units = [_labelled(file.read_row_group(i)) for i in range(file.num_row_groups)]
+        file = pq.ParquetFile(source, metadata=footer)
+        wanted = [unit for unit, count in enumerate(labelled_rows(footer)) if count]
+        units = [_labelled(file.read_row_group(unit)) for unit in wanted or [0]]
     table = pa.concat_tables(units).combine_chunks()
     labels = Labels(
         object_id=table.column("object_id").to_numpy(),

@@ -101,7 +101,7 @@ def kill_in_turn(
 
 
 def test_any_kills_at_any_time_leave_the_bytes_of_a_quiet_run(quiet: UnitTask) -> None:
-    rng = random.Random(20)  # noqa: S311 - chance, not secrecy
+    rng = random.Random(20)
     kinds = KILLS_OF_A_KIND * ["driver", "worker", "actor"]
     rng.shuffle(kinds)
     kills: Counter[str] = Counter()

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
+from fault_proxy import FaultProxy
 from input_samples import PER_BAND, SIZE_PIX, listed, pixels, small_survey, tan_header, write_fits
 
 from catalogtool.errors import LabelError, ManifestError
@@ -280,8 +281,12 @@ def test_identity_follows_the_content(tmp_path: Path) -> None:
 
 
 @pytest.mark.s3
-def test_object_storage_reads_like_a_disk(tmp_path: Path, s3_bucket: str) -> None:
+def test_object_storage_reads_like_a_disk(
+    tmp_path: Path, s3_bucket: str, s3_faults: FaultProxy
+) -> None:
     from catalogtool import storage
+
+    s3_faults.share = 0.2
 
     for name in ("1", "2"):
         write_fits(
@@ -297,6 +302,11 @@ def test_object_storage_reads_like_a_disk(tmp_path: Path, s3_bucket: str) -> Non
     assert listed(remote).select(same) == listed(local).select(same)
     rows = listed(remote)
     np.testing.assert_array_equal(remote.read(rows).images, read_all(local).images)
+    for _ in range(5):
+        again = remote.read(rows)
+        assert not again.flags.any()
+        np.testing.assert_array_equal(again.images, read_all(local).images)
+    assert sum(s3_faults.counts.values()) > s3_faults.counts["ok"]
     storage.delete(f"{s3_bucket}/cutouts/2.fits")
     assert remote.read(rows).flags.tolist() == [[0, 0], [Flag.MISSING_FILE] * 2]
 

@@ -6,7 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fault_proxy import FaultProxy
 from input_samples import COLUMNS, PER_BAND, jpeg, listed, picture, pixels, small_survey
+from web_server import serving
 
 from catalogtool.errors import ConfigError, LabelError, ManifestError
 from catalogtool.flags import Flag
@@ -250,8 +252,12 @@ def test_an_input_that_no_format_knows_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.s3
-def test_object_storage_reads_like_a_disk(tmp_path: Path, s3_bucket: str) -> None:
+def test_object_storage_reads_like_a_disk(
+    tmp_path: Path, s3_bucket: str, s3_faults: FaultProxy
+) -> None:
     from catalogtool import storage
+
+    s3_faults.share = 0.2
 
     images = [jpeg(picture(seed)) for seed in range(9)]
     uri = write(tmp_path / "t.parquet", images)
@@ -282,3 +288,11 @@ def test_real_galaxy_images_are_read(
     cutouts = source.read(rows.slice(400, 300))
     assert set(cutouts.flags.ravel()) == {Flag.RESAMPLED}
     assert cutouts.images.shape == (300, 3, 64, 64)
+
+
+def test_a_table_on_a_web_server_reads_like_a_disk(tmp_path: Path) -> None:
+    uri = write(tmp_path / "t.parquet", [jpeg(picture(seed)) for seed in range(9)])
+    with serving(tmp_path) as port:
+        remote = open_input_format(small_survey(RGB), f"http://127.0.0.1:{port}/t.parquet")
+        cutouts = remote.read(listed(remote))
+    np.testing.assert_array_equal(cutouts.images, read_all(small_survey(RGB), uri).images)

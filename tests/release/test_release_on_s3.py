@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fault_proxy import FaultProxy
 from release_samples import make_info, make_totals, sky_positions
 
 from catalogtool import storage
@@ -16,8 +17,9 @@ pytestmark = pytest.mark.s3
 
 
 def test_a_catalog_in_object_storage_is_the_same_and_verifies(
-    s3_bucket: str, make_run: Callable[..., tuple[RunLayout, int]]
+    s3_bucket: str, s3_faults: FaultProxy, make_run: Callable[..., tuple[RunLayout, int]]
 ) -> None:
+    s3_faults.share = 0
     run, units = make_run(sky_positions(60))
     info = make_info()
     local = assemble(run, "morphology", units, info, run.catalog("toy", "morphology"))
@@ -32,6 +34,14 @@ def test_a_catalog_in_object_storage_is_the_same_and_verifies(
     report = verify(target, make_totals(120))
     assert report.passed, report.failures
     assert len(summarise(target, 3).rows) == 3
+
+    s3_faults.share = 0.1
+    assert assemble(remote, "morphology", units, info, target).manifest_sha256 == (
+        local.manifest_sha256
+    )
+    assert verify(target, make_totals(120)).passed
+    assert sum(s3_faults.counts.values()) > s3_faults.counts["ok"]
+    s3_faults.enabled = False
 
     victim = next(f for f in storage.list_files(target) if f.uri.endswith("hats.properties"))
     storage.write_bytes(victim.uri, storage.read_bytes(victim.uri) + b"# more\n")

@@ -67,6 +67,16 @@ def test_unfinished_writes_are_not_listed(tmp_path: Path) -> None:
     assert [Path(info.uri).name for info in storage.list_files(str(tmp_path))] == ["whole"]
 
 
+def test_scratch_folders_are_neither_listed_nor_left(tmp_path: Path) -> None:
+    with storage.scratch_folder(str(tmp_path)) as scratch:
+        assert scratch.parent == tmp_path
+        (scratch / "half").write_bytes(b"x")
+        assert list(storage.list_files(str(tmp_path))) == []
+    assert list(tmp_path.iterdir()) == []
+    with storage.scratch_folder("s3://bucket/far") as scratch:
+        assert scratch.is_dir()
+
+
 def test_paths_become_absolute_and_lose_their_scheme(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,7 +88,9 @@ def test_paths_become_absolute_and_lose_their_scheme(
     assert storage.normalise("s3://bucket/a/") == "s3://bucket/a"
 
 
-@pytest.mark.parametrize("uri", ["gs://bucket/x", "http://host/x", "s4://bucket"])
+@pytest.mark.parametrize("uri", ["gs://bucket/x", "s4://bucket"])
 def test_other_schemes_are_refused(uri: str) -> None:
-    with pytest.raises(StorageError, match=r"is not supported; use a path, file:// or s3://"):
+    with pytest.raises(
+        StorageError, match=r"is not supported; use a path, file:// or s3://, and http"
+    ):
         storage.read_bytes(uri)
