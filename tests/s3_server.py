@@ -12,6 +12,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -19,19 +20,19 @@ _READY_SECONDS = 60
 _PORTS = ("s3", "master", "volume", "filer")
 
 
-def s3_environment(port: int) -> dict[str, str]:
+def s3_environment(port: int, host: str = "127.0.0.1") -> dict[str, str]:
     """Variables that point the usual AWS chain at the server, and nowhere else."""
     return {
         "AWS_ACCESS_KEY_ID": "catalogtool-tests",
         "AWS_SECRET_ACCESS_KEY": "not-a-secret-but-shaped-like-one",
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
         "AWS_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
     }
 
 
 @contextmanager
-def running_server(folder: Path) -> Iterator[int]:
+def running_server(folder: Path, host: str = "127.0.0.1") -> Iterator[int]:
     """Run SeaweedFS on free ports until the block ends; yields the port of its S3 interface."""
     program = shutil.which(
         "weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -43,8 +44,8 @@ def running_server(folder: Path) -> Iterator[int]:
         program,
         "mini",
         "-master.telemetry=false",
-        "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1",
+        f"-ip={host}",
+        f"-ip.bind={host}",
         f"-dir={folder}",
         *(f"-{name}.port={port}" for name, port in ports.items()),
         "-webdav=false",
@@ -54,7 +55,7 @@ def running_server(folder: Path) -> Iterator[int]:
         environment = {**os.environ, **s3_environment(ports["s3"])}
         server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=environment)
         try:
-            _wait_until_ready(ports["s3"], server, folder / "server.log")
+            _wait_until_ready(s3_client(ports["s3"], host), server, folder / "server.log")
             yield ports["s3"]
         finally:
             server.kill()
@@ -80,9 +81,9 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def s3_client(port: int) -> object:
+def s3_client(port: int, host: str = "127.0.0.1") -> BaseClient:
     """A boto3 client of the server."""
-    environment = s3_environment(port)
+    environment = s3_environment(port, host)
     return boto3.client(
         "s3",
         endpoint_url=environment["AWS_ENDPOINT_URL"],
@@ -93,11 +94,11 @@ def s3_client(port: int) -> object:
     )
 
 
-def _wait_until_ready(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_ready(client: BaseClient, server: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
         try:
-            s3_client(port).create_bucket(Bucket="ready")
+            client.create_bucket(Bucket="ready")
         except (BotoCoreError, ClientError):
             time.sleep(0.2)
         else:

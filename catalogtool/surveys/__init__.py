@@ -4,7 +4,7 @@ from importlib import resources
 from pathlib import Path
 
 from catalogtool._discovery import check_name
-from catalogtool.config._base import load_toml
+from catalogtool.config._base import load_toml, parse_toml
 from catalogtool.surveys._definition import Survey
 
 
@@ -14,13 +14,18 @@ def survey_names() -> tuple[str, ...]:
     return tuple(sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml")))
 
 
+def is_survey_file(name_or_path: str) -> bool:
+    """Whether this is the address of a survey file: it has a slash or ends in ``.toml``."""
+    return name_or_path.endswith(".toml") or "/" in name_or_path
+
+
 def load_survey(name_or_path: str) -> Survey:
     """Load a survey by its name, or from a private file.
 
     Parameters
     ----------
     name_or_path : str
-        A name of `survey_names`, or a path: anything with a slash or ending in ``.toml``.
+        A name of `survey_names`, or the path or ``s3://`` URI of a file (`is_survey_file`).
 
     Raises
     ------
@@ -28,8 +33,14 @@ def load_survey(name_or_path: str) -> Survey:
         If no survey has that name.
     ConfigError
         If the file holds mistakes.
+    StorageError
+        If an object cannot be read.
     """
-    if name_or_path.endswith(".toml") or "/" in name_or_path:
+    if name_or_path.startswith("s3://"):
+        from catalogtool import storage
+
+        return parse_toml(Survey, storage.read_bytes(name_or_path), name_or_path)
+    if is_survey_file(name_or_path):
         return load_toml(Survey, Path(name_or_path))
     check_name(name_or_path, survey_names(), "surveys")
     with resources.as_file(resources.files(__name__) / f"{name_or_path}.toml") as path:
