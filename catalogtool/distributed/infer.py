@@ -24,6 +24,7 @@ MAX_ATTEMPTS = 3
 STALL_S = 900.0
 """Default patience between two finished units, start of the workers included."""
 _START_DEATHS = 5  # in a row, before a unit is begun
+_DEATHS = (ray_errors.RayActorError, ray_errors.OutOfMemoryError)
 
 
 @ray.remote(max_restarts=0, scheduling_strategy="SPREAD")
@@ -166,7 +167,7 @@ class _Crew:
         try:
             self.idle.append(_Worker(actor, ray.get(done)))
             self.start_deaths = 0
-        except ray_errors.RayActorError:
+        except _DEATHS:
             self.start_deaths += 1
             if self.start_deaths > _START_DEATHS:
                 raise
@@ -176,8 +177,9 @@ class _Crew:
         begun = self.begun.pop(done)
         try:
             line = LedgerLine.from_bytes(ray.get(done), "ledger line of a worker")
-        except ray_errors.RayActorError:
+        except _DEATHS:
             self._refuse_poison(begun.unit)
+            ray.kill(begun.worker.actor)  # it may be alive behind a broken network
             self.waiting.appendleft(begun.unit)
             self._hire()
             return None

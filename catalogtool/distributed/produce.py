@@ -6,10 +6,12 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 from catalogtool import storage
+from catalogtool._discovery import check_name
 from catalogtool.config.run import RunConfig
 from catalogtool.distributed.cluster import any_cluster, default_workers, present
 from catalogtool.distributed.infer import run_units
 from catalogtool.distributed.train import train_model
+from catalogtool.inference.forms import FORMS
 from catalogtool.inference.unit import UnitTask
 from catalogtool.layout import RunLayout
 from catalogtool.ledger import LedgerLine, finished_units
@@ -51,6 +53,8 @@ def produce(config: RunConfig, progress: Progress) -> Outcome:
     CatalogtoolError
         The subclass says what went wrong; finished models and units are kept.
     """
+    if config.form is not None:
+        check_name(config.form, tuple(FORMS), "forms of a network")
     clock = Clock(progress)
     with clock.stage("plan"):
         plan = make_plan(config)
