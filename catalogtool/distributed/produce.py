@@ -2,7 +2,7 @@
 
 import math
 import os
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 
 from catalogtool import storage
@@ -68,8 +68,7 @@ def produce(config: RunConfig, progress: Progress) -> Outcome:
             return read_outcome(run)
     with ExitStack() as stack:
         with clock.stage("start Ray"):
-            most = max(config.workers or _cores(), config.train_workers or 1)
-            stack.enter_context(any_cluster(most))
+            stack.enter_context(_cluster(config))
         model = _train(plan, clock)
         run = plan.layout.run(run_id(plan, model.model_id))
         record = _infer(plan, model, run, clock)
@@ -77,8 +76,9 @@ def produce(config: RunConfig, progress: Progress) -> Outcome:
     return finish(plan, model, record, sums, clock)
 
 
-def _cores() -> int:
-    return len(os.sched_getaffinity(0))
+def _cluster(config: RunConfig) -> AbstractContextManager[None]:
+    workers = config.workers or len(os.sched_getaffinity(0))
+    return any_cluster(max(workers, config.train_workers or 1))
 
 
 def _announce(plan: Plan, progress: Progress) -> None:

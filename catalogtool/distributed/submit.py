@@ -31,14 +31,7 @@ Runtime = Literal["upload", "installed"]
 
 _PACKAGE = Path(catalogtool.__file__).parent
 _SCRIPTS = _PACKAGE.parent / "jobs"
-_PASSED_ON = (
-    "AWS_ENDPOINT_URL",
-    "AWS_ENDPOINT_URL_S3",
-    "AWS_REGION",
-    "AWS_DEFAULT_REGION",
-    "SOURCE_DATE_EPOCH",
-)
-"""Never secrets: every user of the cluster can read the environment of a job."""
+_STORAGE = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_DEFAULT_REGION")
 _REQUEST_S = 10.0
 _SILENCE_S = 60.0  # after that the log is asked for again: the connection may be dead
 _PATIENCE_S = 30.0
@@ -229,9 +222,7 @@ def default_runtime() -> Runtime:
 @contextmanager
 def _runtime_environment(runtime: Runtime) -> Iterator[tuple[list[str], dict[str, Any]]]:
     """What the driver runs, and in which environment."""
-    env: dict[str, Any] = {
-        "env_vars": {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    }
+    env: dict[str, Any] = {"env_vars": _job_variables()}
     if runtime == "installed":
         yield ["-m", "catalogtool.distributed.job"], env
         return
@@ -245,6 +236,15 @@ def _runtime_environment(runtime: Runtime) -> Iterator[tuple[list[str], dict[str
             ignored = shutil.ignore_patterns("__pycache__", ".*")
             shutil.copytree(tree, Path(folder) / tree.name, ignore=ignored)
         yield ["jobs/produce_catalog.py"], env | {"working_dir": folder}
+
+
+def _job_variables() -> dict[str, str]:
+    """Variables of the driver and its workers; no secrets, which every node has of its own.
+
+    Whoever may ask the cluster about a job can read its variables.
+    """
+    names = (*_STORAGE, "SOURCE_DATE_EPOCH")
+    return {name: os.environ[name] for name in names if name in os.environ}
 
 
 def _asks_for_token(address: str) -> bool:

@@ -14,7 +14,7 @@ from catalogtool.production.outcome import Outcome
 from catalogtool.surveys import is_survey_file, load_survey
 
 JOB_PREFIX = "catalogtool-"
-_ADDRESSES = ("output", "input", "labels", "source_input", "source_labels")
+_ADDRESSES = ("output", "input", "labels", "source_input", "source_labels", "model")
 
 
 def make_portable(config: RunConfig, *, shared_disk: bool) -> RunConfig:
@@ -37,7 +37,7 @@ def make_portable(config: RunConfig, *, shared_disk: bool) -> RunConfig:
     ConfigError
         If an address is a path that other machines cannot see; one line per setting.
     """
-    given = {name: uri for name in _ADDRESSES if (uri := getattr(config, name)) is not None}
+    given = {name: uri for name in _ADDRESSES if (uri := getattr(config, name, None)) is not None}
     hidden = [name for name, uri in given.items() if storage.is_local(uri)]
     if hidden and not shared_disk:
         raise ConfigError(
