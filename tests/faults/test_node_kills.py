@@ -15,9 +15,9 @@ from small_survey import write_survey
 
 pytestmark = [pytest.mark.ray, pytest.mark.s3, pytest.mark.slow, pytest.mark.timeout(1200)]
 
-OBJECTS = 1500
+OBJECTS = 600
 BUCKET = "s3://ready"
-END_S = 400
+END_S = 600
 rng = random.Random(7)  # noqa: S311 - chance, not secrecy
 
 
