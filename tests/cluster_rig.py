@@ -29,6 +29,7 @@ _TOOLS = ("unshare", "nsenter", "setpriv", "ip", "mount")
 _HOLD = "ip link set lo up && ip link add br0 type bridge && ip addr add {bridge}/24 dev br0 && \
 ip link set br0 up && echo ready && exec cat"
 _PLUG = "ip link add ve{n} type veth peer name eth0 netns {pid} && ip link set ve{n} master br0 up"
+# Ray waits 30 s for itself, which may be too short for many machines on few cores: once more, then.
 _BOOT = "mount --bind {folder} /tmp/ray && mount -t tmpfs -o size=300m tmpfs /dev/shm && \
 hostname node{n} && ip link set lo up && while ! ip link show eth0 >/dev/null 2>&1; do sleep 0.1; \
 done && ip addr add {address}/24 dev eth0 && ip link set eth0 up && \
@@ -88,13 +89,13 @@ class Rig:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def boot(self, number: int, cpus: int) -> None:
-        """Switch a machine on; number 1 is the head."""
-        role = f"--address={HEAD}:6379"
-        if number == 1:
-            role = f"--head --port=6379 --dashboard-host={HEAD} --dashboard-port=8265"
-        ray = Path(sys.executable).parent / "ray"
+    def boot(self, number: int, cpus: int, *, is_head: bool = False, **variables: str) -> None:
+        """Switch a machine on; a head is waited for."""
         address = f"10.77.0.{number}"
+        role = f"--address={HEAD}:6379"
+        if is_head:
+            role = f"--head --port=6379 --dashboard-host={address} --dashboard-port=8265"
+        ray = Path(sys.executable).parent / "ray"
         start = (
             f"{ray} start {role} --node-ip-address={address} --num-cpus={cpus} --block "
             f"--object-store-memory={OBJECT_STORE_BYTES} --disable-usage-stats"
@@ -105,13 +106,15 @@ class Rig:
         command = ["setpriv", "--pdeathsig", "KILL", "unshare", "-n", "-p", "-m", "-u", "--fork"]
         command += ["--kill-child", "--mount-proc", "sh", "-c", _BOOT.format(start=start, **words)]
         with (folder / "start.log").open("wb") as log:
-            node = subprocess.Popen(command, stdout=log, stderr=log, env=self.environment)
+            environment = self.environment | variables
+            del environment["PYTHONPATH"]  # jobs bring the package
+            node = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         self.nodes[number] = node
         _wait(lambda: _network_of(node.pid) not in (_network_of(os.getpid()), None), "namespace")
         plug = _PLUG.format(n=number, pid=node.pid)
         subprocess.run(self.inside("sh", "-c", plug), check=True)
-        if number == 1:
-            self.wait_for_cpus(0)
+        if is_head:
+            self.wait_for_cpus(0, f"http://{address}:8265")
 
     def kill(self, number: int) -> None:
         """Pull the plug of a machine."""
@@ -121,11 +124,18 @@ class Rig:
         command = self.inside("sh", "-c", f"ip link del ve{number} 2>/dev/null || true")
         subprocess.run(command, check=True)
 
-    def wait_for_cpus(self, cpus: int) -> None:
-        """Wait until all machines have joined."""
-        _wait(lambda: self._cpus() >= cpus, f"{cpus} CPUs")
+    def boot_all(self) -> None:
+        """Switch on a head without CPUs and two workers with two each; wait for all of them."""
+        self.boot(1, 0, is_head=True)
+        self.boot(2, 2)
+        self.boot(3, 2)
+        self.wait_for_cpus(4)
 
-    def _cpus(self) -> float:
+    def wait_for_cpus(self, cpus: int, address: str = ADDRESS) -> None:
+        """Wait until all machines have joined."""
+        _wait(lambda: self._cpus(address) >= cpus, f"{cpus} CPUs")
+
+    def _cpus(self, address: str) -> float:
         program = (
             "import json, sys, urllib.request\n"
             "request = urllib.request.Request(sys.argv[1] + '/api/v0/nodes?detail=1', headers="
@@ -136,7 +146,7 @@ class Rig:
             "print(sum(n['resources_total'].get('CPU', 0) + 0.001 for n in nodes"
             " if n['state'] == 'ALIVE'))"
         )
-        return float(self.python(program, ADDRESS, self.environment["RAY_AUTH_TOKEN"]))
+        return float(self.python(program, address, self.environment["RAY_AUTH_TOKEN"]))
 
     def upload(self, folder: Path, uri: str) -> None:
         """Copy a folder to object storage."""
@@ -212,7 +222,6 @@ def _environment(port: int) -> dict[str, str]:
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN": secrets.token_hex(32),
         "RAY_USAGE_STATS_ENABLED": "0",
-        "RAY_raylet_start_wait_time_s": "120",  # many machines share few cores
     }
 
 

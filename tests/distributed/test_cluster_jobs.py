@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,12 +22,10 @@ CLUSTER = ("--cluster", ADDRESS)
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    """A head without CPUs and two workers; every run of it bears the same date."""
+    """Three machines; every run of theirs bears the same date."""
     with running_rig(tmp_path_factory.mktemp("rig")) as rig:
         rig.environment["SOURCE_DATE_EPOCH"] = "1767225600"
-        for number, cpus in ((1, 0), (2, 2), (3, 2)):
-            rig.boot(number, cpus)
-        rig.wait_for_cpus(4)
+        rig.boot_all()
         yield rig
 
 
@@ -190,29 +187,15 @@ def test_a_missing_token_is_an_error_with_its_remedy(
 
 
 def test_a_cluster_that_asks_for_no_token_is_refused_unless_that_is_accepted(rig: Rig) -> None:
-    start = "import ray; ray.init(address='local', num_cpus=0, include_dashboard=True, \
-dashboard_port=8300, _node_ip_address='127.0.0.1', object_store_memory=80000000); \
-print('ready', flush=True); input()"
-    environment = rig.environment | {"RAY_AUTH_MODE": "disabled"}
-    open_cluster = subprocess.Popen(
-        rig.inside(sys.executable, "-c", start),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        env=environment,
-        text=True,
-    )
-    try:
-        assert open_cluster.stdout is not None
-        assert "ready" in open_cluster.stdout.readline()
-        list_there = ("job", "list", "--cluster", "http://127.0.0.1:8300")
-        refused = rig.run(*list_there)
-        assert refused.returncode == 4
-        assert "asks for no token" in refused.stderr
-        assert "--insecure-cluster" in refused.stderr
-        assert rig.run(*list_there, "--insecure-cluster").returncode == 0
-    finally:
-        open_cluster.communicate("\n", timeout=60)
+    rig.boot(4, 0, is_head=True, RAY_AUTH_MODE="disabled")
+    list_there = ("job", "list", "--cluster", "http://10.77.0.4:8265")
+    refused = rig.run(*list_there)
+    accepted = rig.run(*list_there, "--insecure-cluster")
+    rig.kill(4)
+    assert refused.returncode == 4
+    assert "asks for no token" in refused.stderr
+    assert "--insecure-cluster" in refused.stderr
+    assert accepted.returncode == 0, accepted.stderr
 
 
 def test_an_address_where_no_cluster_is_is_an_error_with_its_remedy(rig: Rig) -> None:

@@ -23,17 +23,11 @@ rng = random.Random(7)  # noqa: S311 - chance, not secrecy
 
 @pytest.fixture(scope="module")
 def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    """A head without CPUs and two workers; every run of it bears the same date."""
+    """Three machines; every run of theirs bears the same date."""
     with running_rig(tmp_path_factory.mktemp("rig")) as rig:
         rig.environment["SOURCE_DATE_EPOCH"] = "1767225600"
-        boot_all(rig)
+        rig.boot_all()
         yield rig
-
-
-def boot_all(rig: Rig) -> None:
-    for number, cpus in ((1, 0), (2, 2), (3, 2)):
-        rig.boot(number, cpus)
-    rig.wait_for_cpus(4)
 
 
 class Production:
@@ -157,7 +151,7 @@ def test_the_head_lost_in_inference_and_the_same_command_again_leave_the_same_ca
     running.communicate(timeout=END_S)
     assert running.returncode == 4
     assert "the cluster cannot be reached" in production.told()
-    boot_all(rig)
+    rig.boot_all()
     outcome = production.finish(production.start())
     assert "units are finished already" in production.told()
     assert catalogs(rig, outcome) == expected
