@@ -7,6 +7,7 @@ of it outlives the process that made it.
 
 import os
 import secrets
+import shlex
 import shutil
 import subprocess
 import sys
@@ -29,6 +30,9 @@ _TOOLS = ("unshare", "nsenter", "setpriv", "ip", "mount")
 _HOLD = "ip link set lo up && ip link add br0 type bridge && ip addr add {bridge}/24 dev br0 && \
 ip link set br0 up && echo ready && exec cat"
 _PLUG = "ip link add ve{n} type veth peer name eth0 netns {pid} && ip link set ve{n} master br0 up"
+# 'ray start' without the server of Ray Client, which is not used and gives up on busy machines.
+_RAY = "from ray.scripts import scripts; \
+scripts.get_ray_client_dependency_error = lambda: 'not wanted'; scripts.main()"
 # Ray waits 30 s for itself, which may be too short for many machines on few cores: once more, then.
 _BOOT = "mount --bind {folder} /tmp/ray && mount -t tmpfs -o size=300m tmpfs /dev/shm && \
 hostname node{n} && ip link set lo up && while ! ip link show eth0 >/dev/null 2>&1; do sleep 0.1; \
@@ -90,14 +94,14 @@ class Rig:
         return done.stdout
 
     def boot(self, number: int, cpus: int, *, is_head: bool = False, **variables: str) -> None:
-        """Switch a machine on; a head is waited for."""
+        """Switch a machine on, and wait until Ray runs there."""
         address = f"10.77.0.{number}"
         role = f"--address={HEAD}:6379"
         if is_head:
             role = f"--head --port=6379 --dashboard-host={address} --dashboard-port=8265"
-        ray = Path(sys.executable).parent / "ray"
         start = (
-            f"{ray} start {role} --node-ip-address={address} --num-cpus={cpus} --block "
+            f"{sys.executable} -c {shlex.quote(_RAY)} start {role} "
+            f"--node-ip-address={address} --num-cpus={cpus} --block "
             f"--object-store-memory={OBJECT_STORE_BYTES} --disable-usage-stats"
         )
         folder = self.folder / f"node{number}-{len(self.nodes)}-{secrets.token_hex(2)}"
@@ -113,8 +117,8 @@ class Rig:
         _wait(lambda: _network_of(node.pid) not in (_network_of(os.getpid()), None), "namespace")
         plug = _PLUG.format(n=number, pid=node.pid)
         subprocess.run(self.inside("sh", "-c", plug), check=True)
-        if is_head:
-            self.wait_for_cpus(0, f"http://{address}:8265")
+        log = folder / "start.log"
+        _wait(lambda: "will now block" in log.read_text(), f"machine {number}")
 
     def kill(self, number: int) -> None:
         """Pull the plug of a machine."""
@@ -131,11 +135,11 @@ class Rig:
         self.boot(3, 2)
         self.wait_for_cpus(4)
 
-    def wait_for_cpus(self, cpus: int, address: str = ADDRESS) -> None:
+    def wait_for_cpus(self, cpus: int) -> None:
         """Wait until all machines have joined."""
-        _wait(lambda: self._cpus(address) >= cpus, f"{cpus} CPUs")
+        _wait(lambda: self._cpus() >= cpus, f"{cpus} CPUs")
 
-    def _cpus(self, address: str) -> float:
+    def _cpus(self) -> float:
         program = (
             "import json, sys, urllib.request\n"
             "request = urllib.request.Request(sys.argv[1] + '/api/v0/nodes?detail=1', headers="
@@ -146,7 +150,7 @@ class Rig:
             "print(sum(n['resources_total'].get('CPU', 0) + 0.001 for n in nodes"
             " if n['state'] == 'ALIVE'))"
         )
-        return float(self.python(program, address, self.environment["RAY_AUTH_TOKEN"]))
+        return float(self.python(program, ADDRESS, self.environment["RAY_AUTH_TOKEN"]))
 
     def upload(self, folder: Path, uri: str) -> None:
         """Copy a folder to object storage."""
