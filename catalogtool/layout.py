@@ -16,6 +16,8 @@
         commit.json                   written last: the run is finished and verified
       latest/<survey>.json            the newest finished run of a survey
       nights/<survey>/<date>.json     written when the run of an observing night is committed
+      jobs/<job>.json                 settings of a job on a cluster, and <job>.outcome.json
+      surveys/<survey>-<identity>.toml  private survey file of such a job
       locks/<survey>.json             lease of the process that works on the nights of a survey
 """
 
@@ -43,6 +45,14 @@ class OutputLayout:
     def run(self, run_id: str) -> "RunLayout":
         """Addresses of a run."""
         return RunLayout(storage.join(self.uri, "runs", run_id))
+
+    def job(self, job: str) -> str:
+        """Settings of a job on a cluster."""
+        return storage.join(self.uri, "jobs", f"{job}.json")
+
+    def survey(self, survey: str, identity: str) -> str:
+        """Private survey file that a job reads."""
+        return storage.join(self.uri, "surveys", f"{survey}-{identity}.toml")
 
     def latest(self, survey: str) -> str:
         """Pointer to the newest finished run of a survey."""

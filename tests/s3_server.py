@@ -14,6 +14,7 @@ from typing import Any
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -21,19 +22,19 @@ _READY_SECONDS = 60
 _SERVICES = ("s3", "master", "volume", "filer", "admin")
 
 
-def s3_environment(port: int) -> dict[str, str]:
+def s3_environment(port: int, host: str = "127.0.0.1") -> dict[str, str]:
     """Variables that point the usual AWS chain at the server, and nowhere else."""
     return {
         "AWS_ACCESS_KEY_ID": "catalogtool-tests",
         "AWS_SECRET_ACCESS_KEY": "not-a-secret-but-shaped-like-one",
-        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
         "AWS_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
     }
 
 
 @contextmanager
-def running_server(folder: Path) -> Iterator[int]:
+def running_server(folder: Path, host: str = "127.0.0.1") -> Iterator[int]:
     """Run SeaweedFS on free ports until the block ends; yields the port of its S3 interface."""
     program = shutil.which(
         "weed", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -45,8 +46,8 @@ def running_server(folder: Path) -> Iterator[int]:
         program,
         "mini",
         "-master.telemetry=false",
-        "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1",
+        f"-ip={host}",
+        f"-ip.bind={host}",
         f"-dir={folder}",
         *(f"-{name}={port}" for name, port in ports.items()),
         "-s3.port.iceberg=0",
@@ -58,7 +59,7 @@ def running_server(folder: Path) -> Iterator[int]:
         environment = {**os.environ, **s3_environment(ports["s3.port"])}
         server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=environment)
         try:
-            _wait_until_ready(ports["s3.port"], server, folder / "server.log")
+            _wait_until_ready(s3_client(ports["s3.port"], host), server, folder / "server.log")
             yield ports["s3.port"]
         finally:
             server.kill()
@@ -88,9 +89,9 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-def s3_client(port: int) -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
+def s3_client(port: int, host: str = "127.0.0.1") -> Any:  # noqa: ANN401 - boto3 makes its classes at run time
     """A boto3 client of the server."""
-    environment = s3_environment(port)
+    environment = s3_environment(port, host)
     return boto3.client(
         "s3",
         endpoint_url=environment["AWS_ENDPOINT_URL"],
@@ -101,11 +102,11 @@ def s3_client(port: int) -> Any:  # noqa: ANN401 - boto3 makes its classes at ru
     )
 
 
-def _wait_until_ready(port: int, server: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_until_ready(client: BaseClient, server: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + _READY_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
         try:
-            s3_client(port).create_bucket(Bucket="ready")
+            client.create_bucket(Bucket="ready")
         except (BotoCoreError, ClientError):
             time.sleep(0.2)
         else:

@@ -25,6 +25,16 @@ def result_json(value: object) -> None:
     result(json.dumps(value, indent=2))
 
 
+def note(text: str) -> None:
+    """Say something that is no result."""
+    passage(f"{text}\n")
+
+
+def passage(text: str) -> None:
+    """Pass on text of another program, as it comes."""
+    print(text, end="", file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints
+
+
 def error(text: str) -> None:
     """Print an error."""
     from rich.console import Console

@@ -6,7 +6,17 @@ from typing import Annotated
 import typer
 
 from catalogtool import __version__
-from catalogtool.cli import catalog, console, doctor, method, produce, schedule, survey
+from catalogtool.cli import (
+    catalog,
+    cluster,
+    console,
+    doctor,
+    job,
+    method,
+    produce,
+    schedule,
+    survey,
+)
 from catalogtool.errors import CatalogtoolError
 
 app = typer.Typer(
@@ -22,6 +32,8 @@ app.add_typer(survey.app, name="survey")
 app.add_typer(method.app, name="method")
 app.add_typer(catalog.app, name="catalog")
 app.add_typer(schedule.app, name="schedule")
+app.add_typer(job.app, name="job")
+app.add_typer(cluster.app, name="cluster")
 
 
 def _print_version(asked: bool) -> None:  # noqa: FBT001 - typer's callback

@@ -5,3 +5,12 @@ from typing import Annotated
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+ClusterAddress = Annotated[
+    str,
+    typer.Option(
+        "--cluster", envvar="CATALOGTOOL_CLUSTER", help="Ray cluster, http(s)://HOST:8265."
+    ),
+]
+InsecureCluster = Annotated[
+    bool, typer.Option("--insecure-cluster", help="Accept a cluster that asks for no token.")
+]

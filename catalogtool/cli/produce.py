@@ -1,14 +1,16 @@
 """The main command: from cutouts to a verified catalog."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from catalogtool.cli import console
-from catalogtool.cli.options import Json
+from catalogtool.cli.options import InsecureCluster, Json
 
 if TYPE_CHECKING:
     from catalogtool.config.run import RunConfig
+    from catalogtool.distributed.submit import Jobs
+    from catalogtool.production.outcome import Outcome
 
 
 def produce(  # noqa: PLR0913, PLR0917 - the options of the main command
@@ -64,7 +66,28 @@ def produce(  # noqa: PLR0913, PLR0917 - the options of the main command
         float | None,
         typer.Option(min=1, help="End a run that finishes no unit for this long. [default: 600]"),
     ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(help="Form of the network, for comparisons. [default: the fastest]"),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            envvar="CATALOGTOOL_CLUSTER", help="Run as a job of this Ray cluster, http://HOST:8265."
+        ),
+    ] = None,
+    runtime: Annotated[
+        Literal["upload", "installed"] | None,
+        typer.Option(
+            help="The cluster gets this package, or uses its own. [default: upload, if it runs "
+            "from a working tree]"
+        ),
+    ] = None,
     *,
+    shared_disk: Annotated[
+        bool, typer.Option("--shared-disk", help="All nodes see the local paths.")
+    ] = False,
+    insecure_cluster: InsecureCluster = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Print what would be done and stop.")
     ] = False,
@@ -92,13 +115,22 @@ def produce(  # noqa: PLR0913, PLR0917 - the options of the main command
         "unit_objects": unit_objects,
         "max_flagged_share": max_flagged,
         "stall_seconds": stall_seconds,
+        "form": form,
     }
     given = {key: value for key, value in values.items() if value is not None}
     config = build_settings(RunConfig, given, where="catalogtool produce")
     if plan:
         _show_plan(config, as_json=as_json)
+        return
+    if cluster is None:
+        outcome = _produce(config)
     else:
-        _produce(config, as_json=as_json)
+        from catalogtool.distributed.submit import Jobs
+        from catalogtool.production.handover import make_portable
+
+        portable = make_portable(config, shared_disk=shared_disk)
+        outcome = _produce_there(Jobs(cluster, insecure=insecure_cluster), portable, runtime)
+    _show_outcome(outcome, as_json=as_json)
 
 
 def _show_plan(config: "RunConfig", *, as_json: bool) -> None:
@@ -116,17 +148,40 @@ def _show_plan(config: "RunConfig", *, as_json: bool) -> None:
     console.table("columns", ("catalog", "columns"), description.columns)
 
 
-def _produce(config: "RunConfig", *, as_json: bool) -> None:
+def _produce(config: "RunConfig") -> "Outcome":
     from catalogtool.distributed.produce import produce as run_production
 
     progress = console.new_progress()
     try:
-        outcome = run_production(config, progress)
+        return run_production(config, progress)
     except KeyboardInterrupt:
         console.error(
             "interrupted; what is finished is kept. Run the same command again to resume."
         )
         raise typer.Exit(130) from None
+
+
+def _produce_there(
+    jobs: "Jobs", config: "RunConfig", runtime: Literal["upload", "installed"] | None
+) -> "Outcome":
+    from catalogtool.production.handover import read_outcome
+
+    job, is_new = jobs.submit(config, runtime)
+    console.note(f"job {job} {'is submitted' if is_new else 'runs already'}; its log:")
+    try:
+        jobs.follow(job, console.passage)
+    except KeyboardInterrupt:
+        console.note(
+            f"\njob {job} keeps running. Look at it again: catalogtool job logs --follow {job} "
+            f"--cluster {jobs.address}; end it: catalogtool job stop {job} --cluster {jobs.address}"
+        )
+        raise typer.Exit(130) from None
+    if code := jobs.exit_code(job):
+        raise typer.Exit(code)
+    return read_outcome(config, job)
+
+
+def _show_outcome(outcome: "Outcome", *, as_json: bool) -> None:
     if as_json:
         console.result_json(outcome.to_json())
         return

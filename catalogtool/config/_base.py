@@ -47,15 +47,15 @@ def load_toml(model: type[S], path: Path) -> S:
 
 
 def parse_toml(model: type[S], data: bytes, where: str) -> S:
-    """Settings from the content of a TOML file.
+    """Check the content of a TOML file against a settings class.
 
     Raises
     ------
     ConfigError
-        As of `load_toml`.
+        As of `load_toml`; each line begins with `where`.
     """
     try:
-        values = tomllib.loads(data.decode())
+        values = tomllib.loads(data.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{where}: is not valid TOML: {error}") from error
     return build_settings(model, values, where=where)

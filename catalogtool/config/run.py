@@ -37,6 +37,8 @@ class RunConfig(Settings):
     """Workers of training; None: one per GPU, or one."""
     unit_objects: PositiveInt | None = None
     """Objects per unit of work; None: enough for some seconds of work."""
+    form: str | None = None
+    """Form of the network that predicts; None: the fastest that is exact enough."""
     max_flagged_share: Annotated[float, Field(ge=0, le=1)] = 0.05
     """Share of rows without a prediction above which the run fails."""
     stall_seconds: PositiveFloat = 600.0

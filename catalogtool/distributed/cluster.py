@@ -1,4 +1,4 @@
-"""A Ray cluster of this machine's own, quiet and gone when it is no longer needed."""
+"""The Ray cluster that does the work: the one of this driver, or one of this machine alone."""
 
 import logging
 import os
@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
+from ray._private.state import state
 
 from catalogtool.distributed.failures import unwrap
+from catalogtool.errors import ClusterError
 
 OBJECT_STORE_BYTES = 200 * 2**20
 """Only units' numbers and ledger lines travel through the object store."""
@@ -26,6 +28,63 @@ _ENVIRONMENT = {
 
 
 @contextmanager
+def any_cluster(workers: int) -> Iterator[None]:
+    """Connect to the cluster that runs this driver, or start one on this machine.
+
+    Ray Jobs, and scripts for batch systems, say where the cluster is in ``RAY_ADDRESS``.
+
+    Parameters
+    ----------
+    workers : int
+        Workers that a cluster of this machine's own must have room for.
+
+    Raises
+    ------
+    ClusterError
+        If the cluster does not answer, or Ray does not start.
+    """
+    address = os.environ.get("RAY_ADDRESS", "")
+    if not address or address.startswith("http"):
+        with local_cluster(workers):
+            yield
+        return
+    try:
+        _connect(address)
+        yield
+    finally:
+        ray.shutdown()
+
+
+def present(name: str) -> int:
+    """How many of a resource (``CPU``, ``GPU``) the nodes have that are there now."""
+    found: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return int(found.get(name, 0))
+
+
+def reachable(name: str) -> int:
+    """How many of a resource the cluster has when its autoscaler has started all it may."""
+    most = state.get_max_resources_from_cluster_config() or {}
+    return max(present(name), int(most.get(name, 0)))
+
+
+def default_workers() -> int:
+    """Workers of inference for which the nodes have room: one per GPU, else one per CPU.
+
+    Raises
+    ------
+    ClusterError
+        If no node has either.
+    """
+    found = reachable("GPU") or reachable("CPU")
+    if not found:
+        raise ClusterError(
+            "no node of the cluster has CPUs or GPUs for workers; add nodes that have, or say with "
+            "--workers how many its autoscaler shall make room for"
+        )
+    return found
+
+
+@contextmanager
 def local_cluster(workers: int) -> Iterator[None]:
     """Start a Ray cluster on this machine, for the time of a ``with`` block.
 
@@ -35,7 +94,7 @@ def local_cluster(workers: int) -> Iterator[None]:
     Parameters
     ----------
     workers : int
-        Workers that will run at once; one more slot keeps Ray's own tasks from waiting for them.
+        Workers that will run at once.
 
     Raises
     ------
@@ -45,8 +104,7 @@ def local_cluster(workers: int) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    _set_environment()
     # Ray asks for a token by itself; without this it would leave one readable in the home folder.
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
@@ -61,13 +119,27 @@ def _start(workers: int) -> None:
     try:
         ray.init(
             address="local",
-            num_cpus=workers + 1,
+            num_cpus=workers,
             object_store_memory=OBJECT_STORE_BYTES,
             include_dashboard=False,
             logging_level=logging.ERROR,
             log_to_driver=False,
             _node_ip_address="127.0.0.1",
         )
+    except Exception as error:
+        raise unwrap(error) from error
+
+
+def _set_environment() -> None:
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+
+
+def _connect(address: str) -> None:
+    _set_environment()
+    try:
+        with _held_back_stderr():
+            ray.init(address=address, logging_level=logging.ERROR, log_to_driver=False)
     except Exception as error:
         raise unwrap(error) from error
 

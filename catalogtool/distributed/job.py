@@ -1,12 +1,14 @@
 """What a job script does: read its settings, run one production, return an exit code."""
 
 import json
+import sys
 
 from catalogtool import storage
 from catalogtool.config._base import build_settings
 from catalogtool.config.run import RunConfig
 from catalogtool.distributed.produce import produce
 from catalogtool.errors import CatalogtoolError
+from catalogtool.production.handover import write_outcome
 from catalogtool.production.log_progress import LogProgress, stderr_log
 
 
@@ -28,9 +30,14 @@ def run_job(config_uri: str) -> int:
         values = json.loads(storage.read_bytes(config_uri))
         config = build_settings(RunConfig, values, where=config_uri)
         outcome = produce(config, LogProgress(log))
+        write_outcome(config_uri, outcome)
     except CatalogtoolError as error:
         log.error("error: %s", error)  # noqa: TRY400 - a known error needs no traceback
         return error.exit_code
     for what, where in outcome.places:
         log.info("%s: %s", what, where)
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(sys.argv[1]))

@@ -2,15 +2,16 @@
 
 import math
 import os
-from contextlib import ExitStack
-
-import torch
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 
 from catalogtool import storage
+from catalogtool._discovery import check_name
 from catalogtool.config.run import RunConfig
-from catalogtool.distributed.cluster import local_cluster
+from catalogtool.distributed.cluster import any_cluster, default_workers, present
 from catalogtool.distributed.infer import run_units
 from catalogtool.distributed.train import train_model
+from catalogtool.inference.forms import FORMS
 from catalogtool.inference.unit import UnitTask
 from catalogtool.layout import RunLayout
 from catalogtool.ledger import LedgerLine, finished_units
@@ -27,6 +28,9 @@ from catalogtool.production.record import (
 )
 from catalogtool.progress import Progress
 from catalogtool.training.model import Model, find_model
+
+_THREADS = 1
+"""Threads of a worker, which has one CPU; the number decides bits, so it is the same everywhere."""
 
 
 def produce(config: RunConfig, progress: Progress) -> Outcome:
@@ -49,6 +53,8 @@ def produce(config: RunConfig, progress: Progress) -> Outcome:
     CatalogtoolError
         The subclass says what went wrong; finished models and units are kept.
     """
+    if config.form is not None:
+        check_name(config.form, tuple(FORMS), "forms of a network")
     clock = Clock(progress)
     with clock.stage("plan"):
         plan = make_plan(config)
@@ -62,8 +68,7 @@ def produce(config: RunConfig, progress: Progress) -> Outcome:
             return read_outcome(run)
     with ExitStack() as stack:
         with clock.stage("start Ray"):
-            most = max(_workers(config), _train_workers(config))
-            stack.enter_context(local_cluster(most))
+            stack.enter_context(_cluster(config))
         model = _train(plan, clock)
         run = plan.layout.run(run_id(plan, model.model_id))
         record = _infer(plan, model, run, clock)
@@ -71,12 +76,9 @@ def produce(config: RunConfig, progress: Progress) -> Outcome:
     return finish(plan, model, record, sums, clock)
 
 
-def _workers(config: RunConfig) -> int:
-    return config.workers or len(os.sched_getaffinity(0))
-
-
-def _train_workers(config: RunConfig) -> int:
-    return config.train_workers or max(1, torch.cuda.device_count())
+def _cluster(config: RunConfig) -> AbstractContextManager[None]:
+    workers = config.workers or len(os.sched_getaffinity(0))
+    return any_cluster(max(workers, config.train_workers or 1))
 
 
 def _announce(plan: Plan, progress: Progress) -> None:
@@ -96,15 +98,15 @@ def _train(plan: Plan, clock: Clock) -> Model:
             clock.progress.log(f"model {model.model_id} is reused")
             continue
         with clock.stage(f"train {spec.method}"):
-            model = train_model(spec, uri, _train_workers(plan.config), clock.progress)
+            workers = plan.config.train_workers or max(1, present("GPU"))
+            model = train_model(spec, uri, workers, clock.progress)
     assert model is not None
     return model
 
 
 def _infer(plan: Plan, model: Model, run: RunLayout, clock: Clock) -> RunRecord:
-    workers = _workers(plan.config)
-    threads = max(1, len(os.sched_getaffinity(0)) // workers)
-    record = keep_record(run, new_record(plan, model, threads))
+    workers = plan.config.workers or default_workers()
+    record = keep_record(run, new_record(plan, model, _THREADS))
     finished = finished_units(run, plan.kinds)
     missing = sorted(set(range(record.units)) - set(finished))
     objects = record.objects - sum(line.objects for line in finished.values())
@@ -117,9 +119,14 @@ def _infer(plan: Plan, model: Model, run: RunLayout, clock: Clock) -> RunRecord:
         done += line.objects
         clock.progress.advance(done, objects, "objects")
 
+    task = _unit_task(plan, record, run)
     with clock.stage("predict"):
         run_units(
-            _unit_task(plan, record, run), missing, workers, on_line, plan.config.stall_seconds
+            replace(task, objects_per_worker=math.ceil(record.objects / workers)),
+            missing,
+            workers,
+            on_line,
+            plan.config.stall_seconds,
         )
     return record
 
@@ -135,6 +142,6 @@ def _unit_task(plan: Plan, record: RunRecord, run: RunLayout) -> UnitTask:
         model_uri=record.model_uri,
         kinds=plan.kinds,
         run_uri=run.uri,
+        form=plan.config.form,
         threads=record.threads,
-        objects_per_worker=math.ceil(record.objects / _workers(plan.config)),
     )

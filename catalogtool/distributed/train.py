@@ -22,7 +22,9 @@ from ray.train.v2.api.exceptions import ControllerError, TrainingFailedError, Wo
 from catalogtool import storage
 from catalogtool.config._base import build_settings, canonical_json
 from catalogtool.config.training import TrainingSpec
+from catalogtool.distributed.cluster import reachable
 from catalogtool.distributed.failures import unwrap
+from catalogtool.distributed.process_group import NodeNetwork
 from catalogtool.errors import ClusterError
 from catalogtool.progress import Progress
 from catalogtool.training.context import GroupMember
@@ -79,14 +81,17 @@ def train_model(
 
 
 def _fit(spec: TrainingSpec, model_uri: str, workers: int) -> None:
-    gpus = int(ray.cluster_resources().get("GPU", 0))  # type: ignore[no-untyped-call]
-    share = (os.cpu_count() or 1) / workers
-    assignment = _Assignment(spec.to_json(), model_uri, threads=max(1, math.floor(share)))
+    assignment = _Assignment(spec.to_json(), model_uri)
     path, filesystem = _ray_storage(_checkpoints(model_uri))
     trainer = ray.train.torch.TorchTrainer(
         _work,
         train_loop_config=asdict(assignment),
-        scaling_config=ray.train.ScalingConfig(num_workers=workers, use_gpu=gpus >= workers),
+        scaling_config=ray.train.ScalingConfig(
+            num_workers=workers,
+            use_gpu=reachable("GPU") >= workers,
+            placement_strategy="SPREAD",
+        ),
+        torch_config=NodeNetwork(),
         run_config=ray.train.RunConfig(
             name="train",
             storage_path=path,
@@ -124,14 +129,14 @@ class _Assignment:
 
     spec: dict[str, Any]
     model_uri: str
-    threads: int
 
 
 def _work(config: dict[str, Any]) -> None:
     import torch
 
     assignment = _Assignment(**config)
-    torch.set_num_threads(assignment.threads)
+    neighbours = ray.train.get_context().get_local_world_size()
+    torch.set_num_threads(max(1, (os.cpu_count() or 1) // neighbours))
     spec = build_settings(TrainingSpec, assignment.spec, where="training")
     context = RayWorker(_checkpoints(assignment.model_uri), spec.training.max_epochs)
     run_training(spec, assignment.model_uri, context)

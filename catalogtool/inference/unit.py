@@ -18,6 +18,7 @@ from catalogtool import storage
 from catalogtool.catalogs import load_kind
 from catalogtool.catalogs._base import CatalogContext, CatalogKind, Predictions
 from catalogtool.config._base import build_settings, canonical_json
+from catalogtool.errors import ConfigError
 from catalogtool.flags import FATAL, Flag, names
 from catalogtool.inference.forms import FormChoice, choose_form, default_minibatch
 from catalogtool.inference.predictor import Predictor
@@ -161,18 +162,27 @@ def settle_form(task: UnitTask, model: Model, source: Format) -> FormChoice:
 
     A rerun finds the record, so that its parts equal those that exist, byte for byte.
     """
-    minibatch = task.minibatch or default_minibatch()
-    if task.form is not None:
-        return FormChoice(name=task.form, minibatch=minibatch, rate=0.0, max_change=0.0)
     record = task.run.form
     if not storage.exists(record):
-        sample = _sample(task, model, source)
-        cutouts = task.objects_per_worker * task.survey.rows_per_object
-        choice = choose_form(model.network, sample, cutouts, minibatch)
+        choice = _choose_form(task, model, source)
         if storage.create_bytes(record, canonical_json(choice.to_json()).encode()):
             log.info("the network predicts as %s, %.0f cutouts/s", choice.name, choice.rate)
             return choice
-    return build_settings(FormChoice, json.loads(storage.read_bytes(record)), where=record)
+    choice = build_settings(FormChoice, json.loads(storage.read_bytes(record)), where=record)
+    if task.form not in (None, choice.name):
+        raise ConfigError(
+            f"{record}: this run predicts as {choice.name}, not as {task.form}; its parts would "
+            f"not be alike. Leave --form away, or choose another --output"
+        )
+    return choice
+
+
+def _choose_form(task: UnitTask, model: Model, source: Format) -> FormChoice:
+    minibatch = task.minibatch or default_minibatch()
+    if task.form is not None:
+        return FormChoice(name=task.form, minibatch=minibatch, rate=0.0, max_change=0.0)
+    cutouts = task.objects_per_worker * task.survey.rows_per_object
+    return choose_form(model.network, _sample(task, model, source), cutouts, minibatch)
 
 
 def _sample(task: UnitTask, model: Model, source: Format) -> torch.Tensor:

@@ -133,11 +133,4 @@ def _commit(findings: Findings, outcome: Outcome) -> None:
 
 def read_outcome(run: RunLayout) -> Outcome:
     """Read what a committed run said when it ended."""
-    values = json.loads(storage.read_bytes(run.commit))["outcome"]
-    return Outcome(
-        places=tuple(tuple(place) for place in values["places"]),
-        counts=tuple(tuple(count) for count in values["counts"]),
-        timings=tuple(tuple(timing) for timing in values["timings"]),
-        figures=values["figures"],
-        remarks=tuple(values["remarks"]),
-    )
+    return Outcome.from_json(json.loads(storage.read_bytes(run.commit))["outcome"])

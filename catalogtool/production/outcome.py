@@ -27,6 +27,17 @@ class Outcome:
     figures: dict[str, dict[str, Any]]
     remarks: tuple[str, ...]
 
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Outcome":
+        """Rebuild what `to_json` made."""
+        return cls(
+            places=tuple(tuple(place) for place in values["places"]),
+            counts=tuple(tuple(count) for count in values["counts"]),
+            timings=tuple(tuple(timing) for timing in values["timings"]),
+            figures=values["figures"],
+            remarks=tuple(values["remarks"]),
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+import os
 from datetime import UTC, datetime
 
 from catalogtool import __version__, storage
 from catalogtool.config._base import Settings, build_settings, canonical_json
 from catalogtool.config.run import RunConfig
-from catalogtool.errors import DataError
+from catalogtool.errors import ConfigError, DataError
 from catalogtool.layout import RunLayout
 from catalogtool.production.plan import Plan
 from catalogtool.training.model import Model
@@ -47,10 +48,10 @@ def run_id(plan: Plan, model_id: str) -> str:
 
 
 def new_record(plan: Plan, model: Model, threads: int) -> RunRecord:
-    """Describe the run of a plan with its model, as of now."""
+    """Describe the run of a plan with its model, as of now or of ``SOURCE_DATE_EPOCH``."""
     return RunRecord(
         run_id=run_id(plan, model.model_id),
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        created=_now().isoformat(timespec="seconds"),
         code_version=__version__,
         config=plan.config,
         survey=plan.survey.name,
@@ -65,6 +66,19 @@ def new_record(plan: Plan, model: Model, threads: int) -> RunRecord:
         simulated_cutouts=plan.simulated,
         simulated_training=any(spec.simulated for spec in plan.trainings),
     )
+
+
+def _now() -> datetime:
+    """Time that a run bears: the convention of reproducible builds makes two runs' files equal."""
+    seconds = os.environ.get("SOURCE_DATE_EPOCH")
+    if seconds is None:
+        return datetime.now(UTC)
+    if not seconds.isdecimal():
+        raise ConfigError(
+            f"SOURCE_DATE_EPOCH: expected whole seconds since 1970, not {seconds!r}; correct or "
+            "unset it"
+        )
+    return datetime.fromtimestamp(int(seconds), UTC)
 
 
 def keep_record(run: RunLayout, record: RunRecord) -> RunRecord:

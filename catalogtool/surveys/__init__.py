@@ -15,6 +15,11 @@ def survey_names() -> tuple[str, ...]:
     return tuple(sorted(f.name.removesuffix(".toml") for f in files if f.name.endswith(".toml")))
 
 
+def is_survey_file(name_or_path: str) -> bool:
+    """Whether this is the address of a survey file: it has a slash or ends in ``.toml``."""
+    return name_or_path.endswith(".toml") or "/" in name_or_path
+
+
 def load_survey(name_or_path: str) -> Survey:
     """Load a survey by its name, or from a private file.
 
@@ -35,7 +40,7 @@ def load_survey(name_or_path: str) -> Survey:
     """
     if "://" in name_or_path:
         return parse_toml(Survey, storage.read_bytes(name_or_path), where=name_or_path)
-    if name_or_path.endswith(".toml") or "/" in name_or_path:
+    if is_survey_file(name_or_path):
         return load_toml(Survey, Path(name_or_path))
     check_name(name_or_path, survey_names(), "surveys")
     with resources.as_file(resources.files(__name__) / f"{name_or_path}.toml") as path:

@@ -110,6 +110,13 @@ def test_a_plan_says_what_would_be_done_and_leaves_nothing(tmp_path: Path) -> No
     assert not output.exists()
 
 
+def test_a_misspelt_form_of_the_network_is_refused_before_anything_is_done(tmp_path: Path) -> None:
+    done = call("produce", "--survey", "clash", "--output", str(tmp_path), "--form", "float23")
+    assert done.returncode == 2
+    assert "Did you mean 'float32'?" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_an_unsupported_scheme_is_a_clear_error() -> None:
     done = call("produce", "--survey", "clash", "--plan", "--input", "ftp://host/cutouts")
     assert done.returncode == 3

@@ -18,7 +18,7 @@ from small_run import (
     write_table,
 )
 
-from catalogtool.errors import DataError
+from catalogtool.errors import ConfigError, DataError
 from catalogtool.flags import FATAL, Flag
 from catalogtool.inference import local
 from catalogtool.inference.unit import UnitTask, UnitWorker, chunk_objects, read_ahead
@@ -164,6 +164,14 @@ def test_form_is_chosen_once_and_followed_by_later_workers(task: UnitTask, tmp_p
     recorded = Path(open_task.run.form)
     recorded.write_text(recorded.read_text().replace(first.name, "float32"))
     assert UnitWorker(open_task).choice.name == "float32"
+
+
+def test_a_run_that_has_a_form_refuses_another_one(task: UnitTask, tmp_path: Path) -> None:
+    pinned = replace(task, form="float32", run_uri=str(tmp_path / "run"))
+    assert UnitWorker(pinned).choice.name == "float32"
+    assert UnitWorker(replace(pinned, form=None)).choice.name == "float32"
+    with pytest.raises(ConfigError, match="predicts as float32, not as channels_last"):
+        UnitWorker(replace(pinned, form="channels_last"))
 
 
 def test_reading_ahead_gives_all_chunks_in_order(task: UnitTask) -> None:

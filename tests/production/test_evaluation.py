@@ -9,7 +9,7 @@ import pytest
 from small_survey import CLASSES, VOTES, write_cutout
 
 from catalogtool.config.run import RunConfig
-from catalogtool.errors import DataError, FlaggedShareError
+from catalogtool.errors import ConfigError, DataError, FlaggedShareError
 from catalogtool.inference.local import run_units
 from catalogtool.inference.unit import UnitTask
 from catalogtool.layout import RunLayout
@@ -120,6 +120,16 @@ def test_the_first_record_of_a_run_counts(plan: Plan, model: Model, run: RunLayo
     assert first.threads == 1
     assert not first.simulated_cutouts
     assert first.simulated_training
+
+
+def test_a_run_bears_the_date_that_reproducible_builds_ask_for(
+    plan: Plan, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
+    assert new_record(plan, model, threads=1).created == "1970-01-02T00:00:00+00:00"
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
+    with pytest.raises(ConfigError, match="SOURCE_DATE_EPOCH: expected whole seconds"):
+        new_record(plan, model, threads=1)
 
 
 def test_a_damaged_record_is_named(run: RunLayout) -> None:

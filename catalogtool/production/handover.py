@@ -1,0 +1,102 @@
+"""A production handed over to a cluster: settings that its nodes can read, and the way back."""
+
+import hashlib
+import json
+import re
+from pathlib import PurePosixPath
+
+from catalogtool import __version__, storage
+from catalogtool.config._base import canonical_json
+from catalogtool.config.run import RunConfig
+from catalogtool.errors import ConfigError
+from catalogtool.layout import OutputLayout
+from catalogtool.production.outcome import Outcome
+from catalogtool.surveys import is_survey_file, load_survey
+
+JOB_PREFIX = "catalogtool-"
+_ADDRESSES = ("output", "input", "labels", "source_input", "source_labels", "model")
+
+
+def make_portable(config: RunConfig, *, shared_disk: bool) -> RunConfig:
+    """Settings that mean the same on every node.
+
+    Parameters
+    ----------
+    config : RunConfig
+        What is asked on this machine.
+    shared_disk : bool
+        Whether local paths are on storage that all nodes mount at the same place.
+
+    Returns
+    -------
+    RunConfig
+        Addresses are absolute. A private survey file has been copied to the output folder.
+
+    Raises
+    ------
+    ConfigError
+        If an address is a path that other machines cannot see; one line per setting.
+    """
+    given = {name: uri for name in _ADDRESSES if (uri := getattr(config, name, None)) is not None}
+    hidden = [name for name, uri in given.items() if storage.is_local(uri)]
+    if hidden and not shared_disk:
+        raise ConfigError(
+            "\n".join(
+                f"--{name.replace('_', '-')}: {given[name]} is a path of this machine, which the "
+                "nodes of the cluster cannot see; give an s3:// URI, or say --shared-disk where "
+                "all nodes mount it at the same place"
+                for name in hidden
+            ),
+            settings=hidden,
+        )
+    changes = {name: storage.normalise(uri) for name, uri in given.items()}
+    if is_survey_file(config.survey) and storage.is_local(config.survey):
+        changes["survey"] = _copy_survey(config.survey, changes["output"])
+    return config.model_copy(update=changes)
+
+
+def _copy_survey(file: str, output: str) -> str:
+    """Copy a survey file to the output folder, under a name that its content decides."""
+    survey = load_survey(file)
+    for recipe in survey.recipes:
+        source = recipe.source_survey
+        if is_survey_file(source) and storage.is_local(source):
+            raise ConfigError(
+                f"{file}: its source survey {source} is a path, which the nodes of the cluster "
+                "cannot see; put that file on s3:// and name its URI"
+            )
+    content = storage.read_bytes(file)
+    identity = hashlib.sha256(content).hexdigest()[:12]
+    uri = OutputLayout(output).survey(survey.name, identity)
+    storage.write_bytes(uri, content)
+    return uri
+
+
+def job_name(config: RunConfig) -> str:
+    """Name of a production's jobs without the number of the attempt: equal settings, equal name."""
+    facts = {"config": config.to_json(), "code": __version__}
+    identity = hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:12]
+    survey = re.sub(r"[^A-Za-z0-9_-]", "-", PurePosixPath(config.survey).stem)
+    return f"{JOB_PREFIX}{survey}-{identity}"
+
+
+def write_settings(config: RunConfig, job: str) -> str:
+    """Write the settings of a job to its output folder; returns their URI."""
+    uri = OutputLayout(config.output).job(job)
+    storage.write_bytes(uri, canonical_json(config.to_json()).encode())
+    return uri
+
+
+def write_outcome(settings_uri: str, outcome: Outcome) -> None:
+    """Leave the outcome of a job beside its settings."""
+    storage.write_bytes(_outcome_uri(settings_uri), canonical_json(outcome.to_json()).encode())
+
+
+def read_outcome(config: RunConfig, job: str) -> Outcome:
+    """Read what a finished job has left."""
+    uri = _outcome_uri(OutputLayout(config.output).job(job))
+    return Outcome.from_json(json.loads(storage.read_bytes(uri)))
+
+
+def _outcome_uri(settings_uri: str) -> str:
+    return f"{settings_uri.removesuffix('.json')}.outcome.json"
