@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from catalogtool import __version__
-from catalogtool.cli import catalog, console, doctor, method, produce, survey
+from catalogtool.cli import catalog, console, doctor, download, method, produce, publish, survey
 from catalogtool.errors import CatalogtoolError
 
 app = typer.Typer(
@@ -17,6 +17,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("produce")(produce.produce)
+app.command("publish")(publish.publish)
+app.command("download")(download.download)
 app.command("doctor")(doctor.doctor)
 app.add_typer(survey.app, name="survey")
 app.add_typer(method.app, name="method")

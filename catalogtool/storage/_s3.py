@@ -1,7 +1,7 @@
 """Object storage: concurrent reads, conditional writes; credentials from the usual AWS chain."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import cache
@@ -16,6 +16,8 @@ from catalogtool.errors import StorageError
 from catalogtool.storage._info import FileInfo
 
 _READERS = 64
+_READ_BYTES = 1 << 20
+_WRITE_BYTES = 8 << 20
 _RETRIES = 6
 _RETRY_TIME = timedelta(seconds=30)
 
@@ -96,6 +98,15 @@ class S3Backend:
         except _FAILURES as error:
             raise _storage_error(uri, error) from error
 
+    def read_stream(self, uri: str, start: int) -> Iterator[bytes]:
+        """Content of an object from a byte on."""
+        store, key = _split(uri)
+        try:
+            result = obstore.get(store, key, options={"range": {"offset": start}} if start else {})
+            yield from map(bytes, result.stream(min_chunk_size=_READ_BYTES))
+        except _FAILURES as error:
+            raise _storage_error(uri, error) from error
+
     def read_versioned(self, uri: str) -> tuple[bytes, str]:
         """Content and ETag."""
         store, key = _split(uri)
@@ -151,6 +162,14 @@ class S3Backend:
         store, key = _split(uri)
         try:
             obstore.put(store, key, source)
+        except _FAILURES as error:
+            raise _storage_error(uri, error) from error
+
+    def write_stream(self, uri: str, pieces: Iterable[bytes]) -> None:
+        """Upload in parts while the pieces come."""
+        store, key = _split(uri)
+        try:
+            obstore.put(store, key, iter(pieces), chunk_size=_WRITE_BYTES)
         except _FAILURES as error:
             raise _storage_error(uri, error) from error
 
