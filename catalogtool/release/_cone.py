@@ -17,6 +17,8 @@ from catalogtool.units import Angle
 _EXAMPLE = "'150.1,2.2,10 arcmin': ICRS degrees, and a radius with its unit"
 _COVERAGE_ORDER = 12
 """Cells of 52 arcsec, far smaller than partitions."""
+_LARGEST_COVERAGE_DEG = 90.0
+"""The coverage of cdshealpix 0.8 has holes for circles of more than about 120 degrees."""
 
 
 class Cone(Settings):
@@ -57,13 +59,16 @@ class Cone(Settings):
     def touches(self, orders: IntArray, pixels: IntArray) -> npt.NDArray[np.bool_]:
         """Which HEALPix cells the circle touches.
 
-        A cell close to the circle may be said to be touched; none that is touched is left out.
+        A cell close to the circle may be said to be touched; none that is touched is left out. A
+        circle of more than half of the sky is said to touch all.
 
         Parameters
         ----------
         orders, pixels : ndarray, shape (P,), int64
             Nested cells.
         """
+        if self.radius_deg > _LARGEST_COVERAGE_DEG:
+            return np.ones(len(pixels), dtype=np.bool_)
         cells, depths, _ = nested.cone_search(
             Longitude(self.ra % 360, unit="deg"),
             Latitude(self.dec, unit="deg"),

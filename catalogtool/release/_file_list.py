@@ -9,9 +9,10 @@ from pydantic import Field
 
 from catalogtool.config._base import Settings
 from catalogtool.errors import ReleaseError
-from catalogtool.release.releases import Count, Sha256, parse_json
+from catalogtool.release.releases import MANIFEST_FILE, RECORD_FILE, Count, Sha256, parse_json
 
 _SHOWN = 5
+_OWN_FILES = (MANIFEST_FILE, RECORD_FILE)
 _LONGEST_NAME = 200
 _LONGEST_PATH = 1000
 _MOST_FILES = 2_000_000
@@ -98,6 +99,8 @@ def list_problems(files: tuple[FileEntry, ...]) -> Iterator[str]:
     folders: set[str] = set()
     for file in files:
         problem = path_problem(file.path)
+        if file.path in _OWN_FILES:
+            problem = "is written by the download itself"
         folded = file.path.casefold()
         if not problem and folded in seen:
             problem = "occurs twice (in upper and lower case alike)"

@@ -60,7 +60,7 @@ def parse_where(text: str, schema: pa.Schema) -> pc.Expression:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
         raise ConfigError(f"--where {text!r}: {reason}; expected {_EXAMPLE!r}") from error
-    except (pa.ArrowException, TypeError) as error:
+    except (pa.ArrowException, TypeError, OverflowError) as error:
         reason = str(error).split("\n", 1)[0]
         raise ConfigError(f"--where {text!r}: cannot be evaluated: {reason}") from error
     return condition
@@ -148,11 +148,11 @@ def _is_null(node: ast.expr) -> bool:
 
 
 def _constant(node: ast.expr) -> bool | int | float | str:
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
         value = _constant(node.operand)
         if isinstance(value, bool | str):
             raise ValueError(f"{ast.unparse(node)!r} is not a number")
-        return -value
+        return -value if isinstance(node.op, ast.USub) else value
     if isinstance(node, ast.Constant) and isinstance(node.value, bool | int | float | str):
         return node.value
     raise ValueError(f"{ast.unparse(node)!r} is not a column, a number or a text")

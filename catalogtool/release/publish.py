@@ -220,7 +220,7 @@ class _Draft:
         for name in self.promised:
             if not name.endswith("/dataset/_metadata"):
                 continue
-            data = storage.read_bytes(self._target(name))
+            data = storage.read_bytes(storage.join(self.source, name))
             footer = pq.read_metadata(io.BytesIO(data))
             base = f"{self.collection_name}/{name.removesuffix('_metadata')}"
             for index in range(footer.num_row_groups):
