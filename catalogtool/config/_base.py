@@ -40,12 +40,25 @@ def load_toml(model: type[S], path: Path) -> S:
         the key and what was expected.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    return parse_toml(model, data, where=str(path))
+
+
+def parse_toml(model: type[S], data: bytes, where: str) -> S:
+    """Settings from the content of a TOML file.
+
+    Raises
+    ------
+    ConfigError
+        As of `load_toml`.
+    """
+    try:
+        values = tomllib.loads(data.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not valid TOML: {error}") from error
-    return build_settings(model, values, where=str(path))
+        raise ConfigError(f"{where}: is not valid TOML: {error}") from error
+    return build_settings(model, values, where=where)
 
 
 def build_settings(model: type[S], values: object, where: str) -> S:

@@ -24,9 +24,10 @@ _HEADS = 32
 _SHOWN = 5
 _TRIES = 3
 """How often a file is fetched whose hash is wrong."""
-_STALLS = 6
+_STALLS = 5
 """How often in a row a stream may bring nothing."""
 _PAUSE_S = 0.2
+_LONGEST_PAUSE_S = 2.0
 _READ_BYTES = 1 << 20
 
 
@@ -152,7 +153,7 @@ class Fetcher:
                 if stalls >= _STALLS or (failure and not failure.context.get("transient")):
                     raise failure or self._too_short(file, size)
                 if failure or stalls:
-                    time.sleep(_PAUSE_S * 2**stalls)
+                    time.sleep(min(_PAUSE_S * 2**stalls, _LONGEST_PAUSE_S))
             os.fsync(sink.fileno())
         return digest.hexdigest()
 

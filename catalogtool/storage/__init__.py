@@ -1,4 +1,4 @@
-"""Files and objects by URI: a path, ``file://`` or ``s3://bucket/key``.
+"""Files and objects by URI: a path, ``file://``, ``s3://bucket/key``; ``https://`` to read.
 
 Writes are whole: a reader sees the old content or the new one, never a part. ``create_bytes`` is
 the commit: of several writers exactly one wins.
@@ -12,9 +12,11 @@ from typing import Any
 import pyarrow as pa
 
 from catalogtool.errors import StorageError
+from catalogtool.storage._http import HttpBackend
 from catalogtool.storage._info import FileInfo
 from catalogtool.storage._local import LocalBackend
 from catalogtool.storage._s3 import S3Backend
+from catalogtool.storage._settings import worker_environment
 
 __all__ = [
     "FileInfo",
@@ -34,22 +36,24 @@ __all__ = [
     "read_versioned",
     "replace_bytes",
     "upload_file",
+    "worker_environment",
     "write_bytes",
     "write_stream",
 ]
 
-_SCHEMES = "a path, file:// or s3://"
+_SCHEMES = "a path, file:// or s3://, and http:// or https:// to read"
 _local = LocalBackend()
-_s3 = S3Backend()
+_remote: dict[str, S3Backend | HttpBackend] = {"s3": S3Backend()}
+_remote["http"] = _remote["https"] = HttpBackend()
 
 
-def _backend(uri: str) -> LocalBackend | S3Backend:
-    if uri.startswith("s3://"):
-        return _s3
-    if "://" in uri and not uri.startswith("file://"):
-        scheme = uri.split("://", 1)[0]
+def _backend(uri: str) -> LocalBackend | S3Backend | HttpBackend:
+    scheme, separator, _ = uri.partition("://")
+    if not separator or scheme == "file":
+        return _local
+    if scheme not in _remote:
         raise StorageError(f"{uri}: the scheme {scheme}:// is not supported; use {_SCHEMES}")
-    return _local
+    return _remote[scheme]
 
 
 def is_local(uri: str) -> bool:
@@ -211,7 +215,8 @@ def file_info(uri: str) -> FileInfo:
 def list_files(uri: str) -> Iterator[FileInfo]:
     """All files below a folder or prefix, or the file itself; none if there is none.
 
-    The order depends on their names alone. Unfinished writes are not listed.
+    The order depends on their names alone. Unfinished writes are not listed. A web server lists
+    single files only.
     """
     return _backend(uri).list_files(normalise(uri))
 

@@ -1,78 +1,35 @@
-"""Object storage: concurrent reads, conditional writes; credentials from the usual AWS chain."""
+"""Object storage: concurrent reads, conditional writes, patience with faults."""
 
 import os
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import obstore
 import pyarrow as pa
-from obstore.store import S3Store
 
 from catalogtool.errors import StorageError
 from catalogtool.storage._info import FileInfo
+from catalogtool.storage._ranges import PIECE_BYTES, RangeReader, fetch_pieces
+from catalogtool.storage._retries import each_or_error, persist
+from catalogtool.storage._s3_client import S3Object, open_object
+from catalogtool.storage._s3_errors import FAILURES, is_past_the_end
+from catalogtool.storage._settings import environment
 
-_READERS = 64
-_READ_BYTES = 1 << 20
-_WRITE_BYTES = 8 << 20
-_RETRIES = 6
-_RETRY_TIME = timedelta(seconds=30)
+if TYPE_CHECKING:
+    from obstore import GetOptions
 
-
-@cache
-def _store(bucket: str, process: int) -> S3Store:  # noqa: ARG001 - a fork needs its own client
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-    options: dict[str, Any] = {}
-    if endpoint:
-        options["endpoint"] = endpoint
-        options["virtual_hosted_style_request"] = False
-    return S3Store(
-        bucket,
-        region=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
-        client_options={"allow_http": True},
-        retry_config={"max_retries": _RETRIES, "retry_timeout": _RETRY_TIME},
-        **_signing(),
-        **options,
-    )
-
-
-def _signing() -> dict[str, Any]:
-    """Credentials of the usual AWS chain; without any, requests as for a public bucket."""
-    import boto3
-    from obstore.auth.boto3 import Boto3CredentialProvider
-
-    session = boto3.Session()
-    if session.get_credentials() is None:
-        return {"skip_signature": True}
-    return {"credential_provider": Boto3CredentialProvider(session)}
-
-
-def _split(uri: str) -> tuple[S3Store, str]:
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    if not bucket:
-        raise StorageError(f"{uri}: no bucket; expected s3://bucket/key")
-    return _store(bucket, os.getpid()), key
-
-
-def _storage_error(uri: str, error: Exception) -> StorageError:
-    # Only the first words: what follows may quote the access key and the signed request.
-    text = str(error).split("\n", 1)[0].split("<", 1)[0].strip(" -:")
-    if isinstance(error, FileNotFoundError) or "404 Not Found" in text:
-        return StorageError(f"{uri}: does not exist", missing=True)
-    if isinstance(error, _DENIALS) or "403 Forbidden" in text:
-        return StorageError(f"{uri}: access denied; check the credentials and the bucket's policy")
-    return StorageError(f"{uri}: object storage failed: {text}", transient=True)
-
-
-_DENIALS = (
-    obstore.exceptions.PermissionDeniedError,
-    obstore.exceptions.UnauthenticatedError,
-    PermissionError,
-)
-_FAILURES = (obstore.exceptions.BaseError, OSError)
+_SMALL_BYTES = 1 << 20
+_PARTS = 9_000
+"""Of the 10,000 that one multi-part upload may have."""
+_PARTS_AT_ONCE = 4
+_TAIL_BYTES = 64 << 10
+_STREAM_BYTES = 256 << 10
+"""What a broken connection may cost."""
+_WRITER = "catalogtool-writer"
+"""Metadata of a conditional write: tells a writer whose answer was lost that it was the one."""
 
 
 class S3Backend:
@@ -84,161 +41,217 @@ class S3Backend:
 
     def read_bytes(self, uri: str) -> bytes:
         """Whole content of an object."""
-        store, key = _split(uri)
-        try:
-            return bytes(obstore.get(store, key).bytes())
-        except _FAILURES as error:
-            raise _storage_error(uri, error) from error
-
-    def read_range(self, uri: str, start: int, length: int) -> bytes:
-        """Part of an object."""
-        store, key = _split(uri)
-        try:
-            return bytes(obstore.get_range(store, key, start=start, length=length))
-        except _FAILURES as error:
-            raise _storage_error(uri, error) from error
-
-    def read_stream(self, uri: str, start: int) -> Iterator[bytes]:
-        """Content of an object from a byte on."""
-        store, key = _split(uri)
-        try:
-            result = obstore.get(store, key, options={"range": {"offset": start}} if start else {})
-            yield from map(bytes, result.stream(min_chunk_size=_READ_BYTES))
-        except _FAILURES as error:
-            raise _storage_error(uri, error) from error
+        return self.read_versioned(uri)[0]
 
     def read_versioned(self, uri: str) -> tuple[bytes, str]:
         """Content and ETag."""
-        store, key = _split(uri)
+        thing = open_object(uri)
+
+        def get() -> tuple[bytes | None, int, str]:
+            result = obstore.get(thing.store, thing.key)
+            size = result.meta["size"]
+            data = bytes(result.bytes()) if size <= 2 * PIECE_BYTES else None
+            return data, size, str(result.meta["e_tag"])
+
+        data, size, tag = thing.persist(get)
+        if data is None:
+            data = fetch_pieces(lambda start, length: _range(thing, start, length, tag), 0, size)
+        return data, tag
+
+    def read_range(self, uri: str, start: int, length: int) -> bytes:
+        """Part of an object."""
+        return _range(open_object(uri), start, length)
+
+    def read_stream(self, uri: str, start: int) -> Iterator[bytes]:
+        """Content of an object from a byte on."""
+        thing = open_object(uri)
+        options: GetOptions = {"range": {"offset": start}} if start else {}
+        result = thing.persist(lambda: obstore.get(thing.store, thing.key, options=options))
         try:
-            result = obstore.get(store, key)
-            return bytes(result.bytes()), str(result.meta["e_tag"])
-        except _FAILURES as error:
-            raise _storage_error(uri, error) from error
+            yield from map(bytes, result.stream(min_chunk_size=_STREAM_BYTES))
+        except FAILURES as error:
+            raise thing.error(error) from error
 
     def read_many(self, uris: Sequence[str]) -> list[bytes | StorageError]:
         """Contents or errors, in the order of the URIs; 64 requests in flight."""
-        with ThreadPoolExecutor(_READERS) as pool:
-            return list(pool.map(self._read_or_error, uris))
-
-    def _read_or_error(self, uri: str) -> bytes | StorageError:
-        try:
-            return self.read_bytes(uri)
-        except StorageError as error:
-            return error
+        return each_or_error(self.read_bytes, uris)
 
     def write_bytes(self, uri: str, data: bytes) -> None:
         """Replace an object."""
-        store, key = _split(uri)
-        try:
-            obstore.put(store, key, data)
-        except _FAILURES as error:
-            raise _storage_error(uri, error) from error
+        thing = open_object(uri)
+        store = thing.store if len(data) <= _SMALL_BYTES else thing.bucket.patient
+        thing.persist(lambda: obstore.put(store, thing.key, data, max_concurrency=_PARTS_AT_ONCE))
 
     def create_bytes(self, uri: str, data: bytes) -> bool:
         """Write an object unless there is one (``If-None-Match: *``)."""
-        store, key = _split(uri)
-        try:
-            obstore.put(store, key, data, mode="create", use_multipart=False)
-        except obstore.exceptions.AlreadyExistsError:
-            return False
-        except _FAILURES as error:
-            raise _storage_error(uri, error) from error
-        return True
+        thing = open_object(uri)
+
+        def attempt() -> bool:
+            try:
+                return _put_if(thing, data, "create")
+            except StorageError as error:
+                if not error.context.get("missing"):
+                    raise
+                raise StorageError(
+                    f"{uri}: was there and is gone; others write and delete it at the same time",
+                    transient=True,
+                ) from error
+
+        return persist(attempt)
 
     def replace_bytes(self, uri: str, data: bytes, version: str) -> bool:
         """Write an object if it has the given ETag (``If-Match``)."""
-        store, key = _split(uri)
         try:
-            obstore.put(store, key, data, mode={"e_tag": version}, use_multipart=False)
-        except (obstore.exceptions.PreconditionError, FileNotFoundError):
-            return False
-        except _FAILURES as error:
-            raise _storage_error(uri, error) from error
-        return True
+            return _put_if(open_object(uri), data, {"e_tag": version})
+        except StorageError as error:
+            if error.context.get("missing"):
+                return False
+            raise
 
     def upload_file(self, source: Path, uri: str) -> None:
         """Copy a file, in several parts at once where it is large."""
-        store, key = _split(uri)
+        thing = open_object(uri)
         try:
-            obstore.put(store, key, source)
-        except _FAILURES as error:
-            raise _storage_error(uri, error) from error
+            size = source.stat().st_size
+        except OSError as error:
+            raise StorageError(f"{source}: {error.strerror}") from error
+        thing.persist(
+            lambda: obstore.put(
+                thing.bucket.patient,
+                thing.key,
+                source,
+                chunk_size=max(PIECE_BYTES, size // _PARTS),
+                max_concurrency=_PARTS_AT_ONCE,
+            )
+        )
 
     def write_stream(self, uri: str, pieces: Iterable[bytes]) -> None:
-        """Upload in parts while the pieces come."""
-        store, key = _split(uri)
+        """Upload in parts while the pieces come; up to 75 GB."""
+        thing = open_object(uri)
         try:
-            obstore.put(store, key, iter(pieces), chunk_size=_WRITE_BYTES)
-        except _FAILURES as error:
-            raise _storage_error(uri, error) from error
+            obstore.put(
+                thing.bucket.patient,
+                thing.key,
+                iter(pieces),
+                chunk_size=PIECE_BYTES,
+                max_concurrency=_PARTS_AT_ONCE,
+            )
+        except FAILURES as error:
+            raise thing.error(error) from error
 
     def delete(self, uri: str) -> None:
         """Remove an object."""
-        store, key = _split(uri)
+        thing = open_object(uri)
         try:
-            obstore.delete(store, key)
-        except FileNotFoundError:
-            return
-        except _FAILURES as error:
-            raise _storage_error(uri, error) from error
+            thing.persist(lambda: obstore.delete(thing.store, thing.key))
+        except StorageError as error:
+            if not error.context.get("missing"):
+                raise
 
     def info(self, uri: str) -> FileInfo | None:
         """Size and ETag, None if there is no such object."""
-        store, key = _split(uri)
+        thing = open_object(uri)
         try:
-            meta = obstore.head(store, key)
-        except FileNotFoundError:
+            meta = thing.persist(lambda: obstore.head(thing.store, thing.key))
+        except StorageError as error:
+            if not error.context.get("missing"):
+                raise
+            _refuse_missing_bucket(uri)
             return None
-        except _FAILURES as error:
-            raise _storage_error(uri, error) from error
-        return FileInfo(uri, meta["size"], str(meta["e_tag"]).strip('"'))
+        return FileInfo(uri, meta["size"], _identity(meta))
 
     def list_files(self, uri: str) -> Iterator[FileInfo]:
         """Objects below a prefix, sorted by key, or the object itself."""
-        store, key = _split(uri)
-        bucket = uri.removeprefix("s3://").partition("/")[0]
-        try:
-            listed = [meta for chunk in obstore.list(store, key or None) for meta in chunk]
-        except _FAILURES as error:
-            raise _storage_error(uri, error) from error
-        itself = self.info(uri) if key and not listed else None
+        thing = open_object(uri)
+        root = "s3://" + uri.removeprefix("s3://").partition("/")[0]
+        listed = thing.persist(
+            lambda: [
+                meta for chunk in obstore.list(thing.store, thing.key or None) for meta in chunk
+            ]
+        )
+        itself = self.info(uri) if thing.key and not listed else None
         if itself is not None:
             yield itself
         for meta in sorted(listed, key=lambda m: m["path"]):
-            tag = str(meta["e_tag"]).strip('"')
-            yield FileInfo(f"s3://{bucket}/{meta['path']}", meta["size"], tag)
+            yield FileInfo(f"{root}/{meta['path']}", meta["size"], _identity(meta))
 
     def open_input(self, uri: str) -> Any:  # noqa: ANN401 - a pyarrow.NativeFile
-        """Open an object for ranged reads."""
-        store, key = _split(uri)
+        """Open an object for ranged reads; a later version of it is not mixed in."""
+        thing = open_object(uri)
+
+        def tail() -> tuple[bytes, int, str]:
+            result = obstore.get(thing.store, thing.key, options={"range": {"suffix": _TAIL_BYTES}})
+            return bytes(result.bytes()), result.meta["size"], str(result.meta["e_tag"])
+
         try:
-            reader = obstore.open_reader(store, key)
-        except _FAILURES as error:
-            raise _storage_error(uri, error) from error
-        return pa.PythonFile(_Reader(uri, reader), mode="r")
+            data, size, tag = thing.persist(tail)
+        except StorageError as error:
+            if not is_past_the_end(error.__cause__):
+                raise
+            data, size, tag = b"", 0, ""  # an empty object has no last bytes
+        fetch = lambda start, length: _range(thing, start, length, tag)
+        return pa.PythonFile(RangeReader(fetch, size, data), mode="r")
 
 
-class _Reader:
-    """An object as a Python file whose failures are ours."""
+def _identity(meta: Any) -> str:  # noqa: ANN401 - an obstore.ObjectMeta
+    return str(meta["e_tag"]).strip('"')
 
-    def __init__(self, uri: str, reader: Any) -> None:  # noqa: ANN401 - an obstore reader
-        self._uri = uri
-        self._reader = reader
-        self.closed = False
 
-    def read(self, size: int = -1) -> bytes:
+def _range(thing: S3Object, start: int, length: int, tag: str | None = None) -> bytes:
+    if length <= 0:
+        return b""
+    options: GetOptions = {"range": (start, start + length)}
+    if tag is not None:
+        options["if_match"] = tag
+
+    def get() -> bytes:
+        return bytes(obstore.get(thing.store, thing.key, options=options).bytes())
+
+    try:
+        return thing.persist(get)
+    except StorageError as error:
+        if not is_past_the_end(error.__cause__):
+            raise
+        return b""
+
+
+def _put_if(thing: S3Object, data: bytes, condition: Any) -> bool:  # noqa: ANN401 - a PutMode
+    """Write under a condition; true for one writer at most.
+
+    An attempt may succeed and its answer be lost: the next one then finds the condition broken by
+    its own hand, and knows its mark.
+    """
+    mark = uuid.uuid4().hex
+
+    def attempt() -> bool:
         try:
-            return bytes(self._reader.read() if size < 0 else self._reader.read(size))
-        except _FAILURES as error:
-            raise _storage_error(self._uri, error) from error
+            obstore.put(
+                thing.store,
+                thing.key,
+                data,
+                mode=condition,
+                use_multipart=False,
+                attributes={_WRITER: mark},
+            )
+        except (obstore.exceptions.AlreadyExistsError, obstore.exceptions.PreconditionError):
+            found = obstore.get(thing.store, thing.key, options={"head": True})
+            return found.attributes.get(_WRITER) == mark
+        return True
 
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return int(self._reader.seek(offset, whence))
+    return thing.persist(attempt)
 
-    def tell(self) -> int:
-        return int(self._reader.tell())
 
-    def close(self) -> None:
-        self._reader.close()
-        self.closed = True
+def _refuse_missing_bucket(uri: str) -> None:
+    """Tell a missing bucket from a missing object, which the answer to a HEAD request does not."""
+    bucket = uri.removeprefix("s3://").partition("/")[0]
+    _probe(bucket, os.getpid(), environment())
+
+
+@cache
+def _probe(bucket: str, *_process_and_environment: object) -> None:
+    thing = open_object(f"s3://{bucket}/{_WRITER}")
+    try:
+        thing.persist(lambda: obstore.get(thing.store, thing.key))
+    except StorageError as error:
+        if error.context.get("no_bucket"):
+            raise

@@ -3,8 +3,9 @@
 from importlib import resources
 from pathlib import Path
 
+from catalogtool import storage
 from catalogtool._discovery import check_name
-from catalogtool.config._base import load_toml
+from catalogtool.config._base import load_toml, parse_toml
 from catalogtool.surveys._definition import Survey
 
 
@@ -20,7 +21,8 @@ def load_survey(name_or_path: str) -> Survey:
     Parameters
     ----------
     name_or_path : str
-        A name of `survey_names`, or a path: anything with a slash or ending in ``.toml``.
+        A name of `survey_names`, or the address of a private file: anything with a slash or
+        ending in ``.toml``.
 
     Raises
     ------
@@ -28,7 +30,11 @@ def load_survey(name_or_path: str) -> Survey:
         If no survey has that name.
     ConfigError
         If the file holds mistakes.
+    StorageError
+        If its address is a URI that cannot be read.
     """
+    if "://" in name_or_path:
+        return parse_toml(Survey, storage.read_bytes(name_or_path), where=name_or_path)
     if name_or_path.endswith(".toml") or "/" in name_or_path:
         return load_toml(Survey, Path(name_or_path))
     check_name(name_or_path, survey_names(), "surveys")
