@@ -9,6 +9,8 @@ from catalogtool import storage
 from catalogtool.errors import ReleaseError, StorageError
 
 _COPIES = 8
+_TRIES = 4
+"""How often a copy begins anew whose source or target breaks off in the middle."""
 _WHOLE_BYTES = 8 << 20
 """Files up to this size are written with one request."""
 
@@ -81,6 +83,16 @@ def _copy(copy: Copy) -> Copied:
     reusable = _reusable(copy)
     if reusable is not None:
         return reusable
+    for _ in range(_TRIES - 1):
+        try:
+            return _copy_once(copy)
+        except StorageError as error:
+            if not error.context.get("transient"):
+                raise
+    return _copy_once(copy)
+
+
+def _copy_once(copy: Copy) -> Copied:
     passing = _Passing(copy.source, copy.sha256)
     if copy.size_bytes <= _WHOLE_BYTES:
         storage.write_bytes(copy.target, b"".join(passing.pieces()))
