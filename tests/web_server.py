@@ -26,7 +26,7 @@ class _Ranged(_Quiet, SimpleHTTPRequestHandler):
             return
         data = path.read_bytes()
         first, _, last = asked.removeprefix("bytes=").partition("-")
-        start, end = int(first), min(int(last), len(data) - 1)
+        start, end = int(first), min(int(last or len(data)), len(data) - 1)
         if start >= len(data):
             self.send_error(416)
             return

@@ -5,9 +5,11 @@ from typing import Annotated
 import typer
 
 from catalogtool.cli import console
-from catalogtool.cli.options import Json
+from catalogtool.cli.options import Json, Releases
 
-app = typer.Typer(help="Verify and show catalogs, and print their columns.", no_args_is_help=True)
+app = typer.Typer(
+    help="Verify, show and list catalogs, and print their columns.", no_args_is_help=True
+)
 Path = Annotated[str, typer.Argument(help="Folder of the catalog (a HATS collection).")]
 
 
@@ -66,3 +68,16 @@ def show_schema(
         console.result_json([dict(zip(names, row, strict=True)) for row in rows])
         return
     console.table(f"{kind} of {survey}", names, rows)
+
+
+@app.command("list")
+def list_releases(releases: Releases, *, as_json: Json = False) -> None:
+    """List the published releases of a place."""
+    from catalogtool.release.releases import ReleasesLayout, read_index
+
+    found = read_index(ReleasesLayout(releases)).releases
+    if as_json:
+        console.result_json([release.to_json() for release in found])
+        return
+    columns = ("release", "rows", "MB", "published", "licence", "simulated", "title")
+    console.table(releases, columns, [release.row() for release in found])

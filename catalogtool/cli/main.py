@@ -11,9 +11,11 @@ from catalogtool.cli import (
     cluster,
     console,
     doctor,
+    download,
     job,
     method,
     produce,
+    publish,
     schedule,
     survey,
 )
@@ -27,6 +29,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("produce")(produce.produce)
+app.command("publish")(publish.publish)
+app.command("download")(download.download)
 app.command("doctor")(doctor.doctor)
 app.add_typer(survey.app, name="survey")
 app.add_typer(method.app, name="method")

@@ -14,3 +14,11 @@ ClusterAddress = Annotated[
 InsecureCluster = Annotated[
     bool, typer.Option("--insecure-cluster", help="Accept a cluster that asks for no token.")
 ]
+Releases = Annotated[
+    str,
+    typer.Option(
+        "--from",
+        envvar="CATALOGTOOL_RELEASES",
+        help="Where releases are: a folder, s3:// or https:// URI.",
+    ),
+]

@@ -64,3 +64,18 @@ def release_schema(columns: tuple[Column, ...], title: str) -> pa.Schema:
     every = (HEALPIX, *columns)
     metadata = {VERSION_KEY: VERSION, CONTENT_KEY: votable_document(every, title)}
     return arrow_schema(every).with_metadata(metadata)
+
+
+def subset_schema(schema: pa.Schema, names: tuple[str, ...]) -> pa.Schema:
+    """Schema of some columns of a released file, with the VOParquet metadata of these alone."""
+    metadata = dict(schema.metadata)
+    root = ET.fromstring(metadata[CONTENT_KEY])  # noqa: S314 - of a file whose hash was checked
+    for table in root.iter(f"{{{_NAMESPACE}}}TABLE"):
+        fields = {field.get("name"): field for field in table.findall(f"{{{_NAMESPACE}}}FIELD")}
+        for field in fields.values():
+            table.remove(field)
+        table.extend(fields[name] for name in names)
+    ET.register_namespace("", _NAMESPACE)
+    content = bytes(ET.tostring(root, encoding="UTF-8", xml_declaration=True))
+    chosen = pa.schema([schema.field(name) for name in names])
+    return chosen.with_metadata({**metadata, CONTENT_KEY: content})

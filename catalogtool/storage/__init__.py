@@ -4,7 +4,7 @@ Writes are whole: a reader sees the old content or the new one, never a part. ``
 the commit: of several writers exactly one wins.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import groupby
 from pathlib import Path
@@ -35,12 +35,14 @@ __all__ = [
     "read_bytes",
     "read_many",
     "read_range",
+    "read_stream",
     "read_versioned",
     "replace_bytes",
     "scratch_folder",
     "upload_file",
     "worker_environment",
     "write_bytes",
+    "write_stream",
 ]
 
 _SCHEMES = "a path, file:// or s3://, and http:// or https:// to read"
@@ -116,6 +118,18 @@ def read_range(uri: str, start: int, length: int) -> bytes:
     return _backend(uri).read_range(normalise(uri), start, length)
 
 
+def read_stream(uri: str, start: int = 0) -> Iterator[bytes]:
+    """Content from a byte to the end in pieces of about a megabyte, as they arrive.
+
+    Raises
+    ------
+    StorageError
+        As of `read_bytes`, also between pieces: what came before is good, and another stream may
+        start where it ends.
+    """
+    return _backend(uri).read_stream(normalise(uri), start)
+
+
 def read_versioned(uri: str) -> tuple[bytes, str]:
     """Whole content, and the version that `replace_bytes` asks for.
 
@@ -182,6 +196,19 @@ def scratch_folder(uri: str) -> AbstractContextManager[Path]:
         If there is no room, or no right to write; also for trouble inside the ``with`` block.
     """
     return _local_scratch(normalise(uri) if is_local(uri) else None)
+
+
+def write_stream(uri: str, pieces: Iterable[bytes]) -> None:
+    """Write a file or object of any size piece by piece; it appears when it is whole.
+
+    An exception of `pieces` ends the writing, and nothing appears.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    _backend(uri).write_stream(normalise(uri), pieces)
 
 
 def delete(uri: str) -> None:

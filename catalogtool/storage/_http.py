@@ -1,7 +1,7 @@
 """Static hosting: files of a web server, to read only."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -22,6 +22,7 @@ _MOST_REDIRECTS = 5
 _WORTH_ANOTHER_TRY = (408, 425, 429)
 _PAST_THE_END = 416
 _CONNECT_S = 5
+_STREAM_BYTES = 256 << 10
 
 T = TypeVar("T")
 
@@ -89,6 +90,21 @@ class HttpBackend:
                 return b""
             raise
 
+    def read_stream(self, uri: str, start: int) -> Iterator[bytes]:
+        """Content of a file from a byte on; a server without ranges sends what is before, too."""
+        asked = {"Range": f"bytes={start}-"} if start else {}
+        answer = _open(uri, asked)
+        try:
+            before = start if answer.status != 206 else 0
+            while before > 0 and (skipped := answer.read1(min(before, _STREAM_BYTES))):
+                before -= len(skipped)
+            while piece := answer.read1(_STREAM_BYTES):
+                yield bytes(piece)
+        except HTTPError as error:
+            raise _network_error(uri, error) from error
+        finally:
+            answer.close()
+
     def read_many(self, uris: Sequence[str]) -> list[bytes | StorageError]:
         """Contents or errors, in the order of the URIs; 64 requests in flight."""
         return each_or_error(self.read_bytes, uris)
@@ -141,6 +157,10 @@ class HttpBackend:
         """Refuse."""
         _refuse(uri)
 
+    def write_stream(self, uri: str, pieces: Iterable[bytes]) -> None:  # noqa: ARG002 - refused
+        """Refuse."""
+        _refuse(uri)
+
     def delete(self, uri: str) -> None:
         """Refuse."""
         _refuse(uri)
@@ -165,6 +185,18 @@ def _ask(method: str, uri: str, headers: dict[str, str], use: Callable[[Any], T]
                 return use(answer)
             finally:
                 answer.drain_conn() if answer.length_remaining == 0 else answer.close()
+        except HTTPError as error:
+            raise _network_error(uri, error) from error
+
+    return persist(attempt)
+
+
+def _open(uri: str, headers: dict[str, str]) -> Any:  # noqa: ANN401 - a urllib3 answer
+    """An answer whose body is still to come."""
+
+    def attempt() -> Any:  # noqa: ANN401 - a urllib3 answer
+        try:
+            return _follow("GET", uri, headers)
         except HTTPError as error:
             raise _network_error(uri, error) from error
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,6 +88,16 @@ class LocalBackend:
         except OSError as error:
             raise _storage_error(path, error) from error
 
+    def read_stream(self, path: str, start: int) -> Iterator[bytes]:
+        """Content of a file from a byte on."""
+        try:
+            with Path(path).open("rb", buffering=0) as file:
+                file.seek(start)
+                while piece := file.read(_COPY_BYTES):
+                    yield piece
+        except OSError as error:
+            raise _storage_error(path, error) from error
+
     def read_versioned(self, path: str) -> tuple[bytes, str]:
         """Content and its hash."""
         data = self.read_bytes(path)
@@ -138,6 +148,14 @@ class LocalBackend:
             with source.open("rb") as reader, Path(scratch).open("wb") as writer:
                 shutil.copyfileobj(reader, writer, _COPY_BYTES)
                 writer.flush()
+                os.fsync(writer.fileno())
+            os.replace(scratch, path)  # noqa: PTH105 - as above
+
+    def write_stream(self, path: str, pieces: Iterable[bytes]) -> None:
+        """Write piece by piece beside the file, and rename when all is on disk."""
+        with self._scratch(path, b"") as scratch:
+            with Path(scratch).open("wb", buffering=0) as writer:
+                writer.writelines(pieces)
                 os.fsync(writer.fileno())
             os.replace(scratch, path)  # noqa: PTH105 - as above
 

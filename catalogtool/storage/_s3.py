@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,8 @@ _PARTS = 9_000
 _PARTS_AT_ONCE = 4
 _PAGE = 1000
 _TAIL_BYTES = 64 << 10
+_STREAM_BYTES = 256 << 10
+"""What a broken connection may cost."""
 _WRITER = "catalogtool-writer"
 """Metadata of a conditional write: tells a writer whose answer was lost that it was the one."""
 
@@ -65,6 +67,16 @@ class S3Backend:
     def read_range(self, uri: str, start: int, length: int) -> bytes:
         """Part of an object."""
         return _range(open_object(uri), start, length)
+
+    def read_stream(self, uri: str, start: int) -> Iterator[bytes]:
+        """Content of an object from a byte on."""
+        thing = open_object(uri)
+        options: GetOptions = {"range": {"offset": start}} if start else {}
+        result = thing.persist(lambda: obstore.get(thing.store, thing.key, options=options))
+        try:
+            yield from map(bytes, result.stream(min_chunk_size=_STREAM_BYTES))
+        except FAILURES as error:
+            raise thing.error(error) from error
 
     def read_many(self, uris: Sequence[str]) -> list[bytes | StorageError]:
         """Contents or errors, in the order of the URIs; 64 requests in flight."""
@@ -118,6 +130,20 @@ class S3Backend:
                 max_concurrency=_PARTS_AT_ONCE,
             )
         )
+
+    def write_stream(self, uri: str, pieces: Iterable[bytes]) -> None:
+        """Upload in parts while the pieces come; up to 75 GB."""
+        thing = open_object(uri)
+        try:
+            obstore.put(
+                thing.bucket.patient,
+                thing.key,
+                iter(pieces),
+                chunk_size=PIECE_BYTES,
+                max_concurrency=_PARTS_AT_ONCE,
+            )
+        except FAILURES as error:
+            raise thing.error(error) from error
 
     def delete(self, uri: str) -> None:
         """Remove an object."""
