@@ -11,7 +11,7 @@ from catalogtool.storage._settings import storage_settings
 
 READERS = 64
 """Requests in flight per reader."""
-_LEAST_ATTEMPTS = 3
+_LEAST_ATTEMPTS = 5
 _FIRST_PAUSE_S = 0.1
 _LONGEST_PAUSE_S = 5.0
 

@@ -66,7 +66,7 @@ class StorageSettings(Settings):
     stall_seconds: PositiveFloat = 10
     """A connection that sends nothing for so long is given up, and the request sent again."""
     retry_seconds: Annotated[float, Field(ge=0)] = 30
-    """For so long a failing request is sent again, with growing pauses; three times at least."""
+    """For so long a failing request is sent again, with growing pauses; five times at least."""
     buckets: dict[Text, BucketSettings] = {}
 
 

@@ -20,7 +20,7 @@ def site(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CATALOGTOOL_STORAGE", '{"stall_seconds": 0.3, "retry_seconds": 10}')
+    monkeypatch.setenv("CATALOGTOOL_STORAGE", '{"stall_seconds": 1, "retry_seconds": 60}')
 
 
 def test_files_are_read_whole_in_parts_and_together(site: str, tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_faults_are_overcome(site: str, tmp_path: Path) -> None:
     for index, content in enumerate(contents):
         (tmp_path / f"{index}").write_bytes(content)
     port = int(site.rsplit(":", 1)[1])
-    with fault_proxy(port, share=0.2, seed=1, stall_s=5) as proxy:
+    with fault_proxy(port, share=0.2, seed=1, stall_s=3) as proxy:
         uris = [f"http://127.0.0.1:{proxy.port}/{index}" for index in range(len(contents))]
         assert storage.read_many(uris) == contents
         with storage.open_input(uris[7]) as source:
