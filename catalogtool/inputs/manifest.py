@@ -66,23 +66,57 @@ def build_manifest(source: Format, folder: str, unit_objects: int) -> Manifest:
     ManifestError
         If there is no object, or two have the same id.
     """
+    survey = source.survey.name
+    where = source.uri or survey
+    return write_manifest(source.list_objects(), where, f"{folder}/{survey}", unit_objects)
+
+
+def write_manifest(
+    tables: Iterator[pa.Table], where: str, stem_uri: str, unit_objects: int
+) -> Manifest:
+    """Write objects as a manifest.
+
+    Parameters
+    ----------
+    tables : iterator of Table
+        Objects, of `MANIFEST_SCHEMA`.
+    where : str
+        Where they come from, for errors.
+    stem_uri : str
+        Address of the file, without its identity and ending.
+    unit_objects : int
+        Objects per unit of work.
+
+    Raises
+    ------
+    ManifestError
+        If there is no object, or two have the same id.
+    """
     digest = hashlib.sha256(str(unit_objects).encode())
     buffer = io.BytesIO()
     ids: list[np.ndarray] = []
     units = 0
     with pq.ParquetWriter(buffer, MANIFEST_SCHEMA, compression="zstd") as writer:
-        for table in _rechunk(source.list_objects(), unit_objects):
+        for table in _rechunk(tables, unit_objects):
             writer.write_table(table, row_group_size=unit_objects)
             digest.update(_content(table))
             ids.append(table.column("object_id").to_numpy())
             units += 1
     if not units:
-        raise ManifestError(f"{source.uri or source.survey.name}: holds no objects")
-    _refuse_duplicates(np.concatenate(ids), source)
+        raise ManifestError(f"{where}: holds no objects")
+    _refuse_duplicates(np.concatenate(ids), where)
     identity = digest.hexdigest()
-    uri = storage.join(folder, f"{source.survey.name}-{identity[:16]}.parquet")
+    uri = f"{stem_uri}-{identity[:16]}.parquet"
     storage.write_bytes(uri, buffer.getvalue())
     return Manifest(uri, identity, int(sum(len(chunk) for chunk in ids)), units)
+
+
+def object_ids(uri: str) -> np.ndarray:
+    """Ids of all objects of a manifest, shape (N,), int64."""
+    with storage.open_input(uri) as source:
+        ids = pq.ParquetFile(source).read(columns=["object_id"]).column(0)
+    numbers: np.ndarray = ids.to_numpy()
+    return numbers
 
 
 def _rechunk(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
@@ -110,13 +144,13 @@ def _content(table: pa.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
-def _refuse_duplicates(ids: np.ndarray, source: Format) -> None:
+def _refuse_duplicates(ids: np.ndarray, where: str) -> None:
     values, counts = np.unique(ids, return_counts=True)
     twice = values[counts > 1]
     if len(twice):
         shown = ", ".join(str(value) for value in twice[:5])
         raise ManifestError(
-            f"{source.uri or source.survey.name}: {len(twice)} object ids occur more than once "
+            f"{where}: {len(twice)} object ids occur more than once "
             f"({shown}{', …' if len(twice) > 5 else ''}); ids must be unique",
             count=len(twice),
         )
