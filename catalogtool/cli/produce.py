@@ -64,7 +64,22 @@ def produce(  # noqa: PLR0913, PLR0917 - the options of the main command
         float | None,
         typer.Option(min=1, help="End a run that finishes no unit for this long. [default: 600]"),
     ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Folder of a model to predict with, instead of training.")
+    ] = None,
+    night: Annotated[
+        str | None,
+        typer.Option(
+            help="Add the new objects of this observing night (YYYY-MM-DD) to the series."
+        ),
+    ] = None,
     *,
+    since_last: Annotated[
+        bool, typer.Option("--since-last", help="Add all objects that are new to the series.")
+    ] = False,
+    new_model: Annotated[
+        bool, typer.Option("--new-model", help="Begin another series, with another model.")
+    ] = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Print what would be done and stop.")
     ] = False,
@@ -92,6 +107,10 @@ def produce(  # noqa: PLR0913, PLR0917 - the options of the main command
         "unit_objects": unit_objects,
         "max_flagged_share": max_flagged,
         "stall_seconds": stall_seconds,
+        "model": model,
+        "night": night,
+        "since_last": since_last,
+        "new_model": new_model,
     }
     given = {key: value for key, value in values.items() if value is not None}
     config = build_settings(RunConfig, given, where="catalogtool produce")

@@ -29,7 +29,7 @@ def describe_plan(plan: Plan) -> PlanDescription:
         ("rows per object", str(survey.rows_per_object)),
         ("units", f"{manifest.units} of up to {plan.unit_objects} objects"),
         ("memory per worker", f"about {plan.worker_bytes / 2**20:.0f} MiB"),
-        *((f"model {spec.method}", _model_text(plan, spec)) for spec in plan.trainings),
+        *_models(plan),
         ("output", plan.layout.uri),
     )
     context = plan.context(model_id="")
@@ -57,6 +57,12 @@ def _bytes_text(domain: DomainInput) -> str:
     files = listed or [storage.file_info(domain.format.uri)]
     total = sum(info.size_bytes for info in files)
     return f"{total / 2**20:.1f} MiB in {len(files)} files"
+
+
+def _models(plan: Plan) -> list[tuple[str, str]]:
+    if plan.config.model is not None:
+        return [("model", f"{plan.trainings[-1].network}, given: {plan.model_uri}")]
+    return [(f"model {spec.method}", _model_text(plan, spec)) for spec in plan.trainings]
 
 
 def _model_text(plan: Plan, spec: TrainingSpec) -> str:
