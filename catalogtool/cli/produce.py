@@ -124,10 +124,11 @@ def _show_plan(config: "RunConfig", *, as_json: bool) -> None:
     import tempfile
 
     from catalogtool.production.describe import describe_plan
+    from catalogtool.production.increments import with_series_model
     from catalogtool.production.plan import make_plan
 
     with tempfile.TemporaryDirectory(prefix="catalogtool-plan-") as scratch:
-        description = describe_plan(make_plan(config, manifests_uri=scratch))
+        description = describe_plan(make_plan(with_series_model(config), manifests_uri=scratch))
     if as_json:
         console.result_json(dict(description.facts))
         return

@@ -78,7 +78,7 @@ def _produce_increment(config: RunConfig, clock: Clock) -> Outcome:
             clock.progress.log(f"nothing to do: the night {config.night} is committed in {night}")
             return small_outcome("night", night)
         with clock.stage("plan"):
-            plan = make_plan(with_series_model(config, layout, survey))
+            plan = make_plan(with_series_model(config))
         model = find_model(plan.model_uri) or _train_first(plan, clock)
         series = settle_model(plan, model)
         committed = read_increments(series)

@@ -68,7 +68,7 @@ def build_manifest(source: Format, folder: str, unit_objects: int) -> Manifest:
     """
     survey = source.survey.name
     where = source.uri or survey
-    return write_manifest(source.list_objects(), where, f"{folder}/{survey}", unit_objects)
+    return write_manifest(source.list_objects(), where, storage.join(folder, survey), unit_objects)
 
 
 def write_manifest(

@@ -25,6 +25,7 @@ def describe_plan(plan: Plan) -> PlanDescription:
         ("input", _input_text(plan.target)),
         ("bytes to read", _bytes_text(plan.target)),
         ("objects", str(manifest.objects)),
+        *_increment(plan),
         ("labelled objects", str(_labelled(plan.target))),
         ("rows per object", str(survey.rows_per_object)),
         ("units", f"{manifest.units} of up to {plan.unit_objects} objects"),
@@ -57,6 +58,14 @@ def _bytes_text(domain: DomainInput) -> str:
     files = listed or [storage.file_info(domain.format.uri)]
     total = sum(info.size_bytes for info in files)
     return f"{total / 2**20:.1f} MiB in {len(files)} files"
+
+
+def _increment(plan: Plan) -> list[tuple[str, str]]:
+    if not plan.config.is_increment:
+        return []
+    night = plan.config.night
+    which = f"those of the night {night} that" if night else "those that"
+    return [("of these", f"{which} the series has not seen")]
 
 
 def _models(plan: Plan) -> list[tuple[str, str]]:

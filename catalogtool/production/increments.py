@@ -32,6 +32,7 @@ from catalogtool.production.plan import Plan, objects_per_unit
 from catalogtool.production.record import read_record
 from catalogtool.release._rows import RunParts, Shape
 from catalogtool.release.append import AppendedCatalog, append
+from catalogtool.surveys import load_survey
 from catalogtool.training.model import Model
 
 BoolArray = npt.NDArray[np.bool_]
@@ -83,10 +84,13 @@ class Selection:
         return f"{text}, {self.undated} have no known night" if self.undated else text
 
 
-def with_series_model(config: RunConfig, layout: OutputLayout, survey: str) -> RunConfig:
-    """Settings of an increment with the model of its series, where that has one."""
-    record = _read_model(layout, survey)
-    if record is None or config.new_model or config.model is not None:
+def with_series_model(config: RunConfig) -> RunConfig:
+    """Settings of a production; an increment gets the model of its series, if that has one."""
+    if not config.is_increment or config.new_model or config.model is not None:
+        return config
+    layout = OutputLayout(storage.normalise(config.output))
+    record = _read_model(layout, load_survey(config.survey).name)
+    if record is None:
         return config
     return config.model_copy(update={"model": record.model_uri})
 
@@ -171,7 +175,7 @@ def select(plan: Plan, committed: Sequence[IncrementRecord]) -> Selection:
         return Selection(None, seen_count, undated)
     manifest = write_manifest(
         _filtered(plan, wanted),
-        f"{plan.target.manifest.uri}",
+        plan.target.manifest.uri,
         storage.join(folder, plan.survey.name),
         objects_per_unit(plan.survey, plan.config.unit_objects),
     )

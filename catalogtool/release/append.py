@@ -2,8 +2,10 @@
 
 Data files come first: they are new files under names of their own. Then the small files follow,
 each replaced at once, in an order in which a reader finds every partition that it is told of; the
-list of all hashes is last. Whatever the moment of a kill, readers see the catalog with or without
-the increment, and appending again completes it. Only one process may append at a time.
+list of all hashes is last. Whatever the moment of a kill, the catalog can be read, and appending
+again completes it: who goes by the list sees it with or without the increment, who goes by the
+folders may meet some rows of the increment early, and none twice. Only one process may append at
+a time.
 """
 
 import hashlib
@@ -110,7 +112,8 @@ def _forget_others(series: Series, kept: Sequence[Increment], scratch: Path) -> 
     if kept:
         _describe(series, kept, scratch / "before")
     else:
-        storage.delete(storage.join(series.uri, COLLECTION))
+        for small in (COLLECTION, MANIFEST):
+            storage.delete(storage.join(series.uri, small))
     for path in strangers:
         uri = storage.join(series.uri, path)
         storage.delete(uri)

@@ -87,8 +87,7 @@ def add_increment(config: RunConfig) -> tuple[Selection, SeriesLayout]:
     """What `produce` does for an increment, in this process."""
     first = make_plan(changed(config, night=None, since_last=False))
     model = save_fresh(first)
-    layout = first.layout
-    plan = make_plan(with_series_model(config, layout, "nightly"))
+    plan = make_plan(with_series_model(config))
     series = settle_model(plan, model)
     committed = read_increments(series)
     selection = select(plan, committed)
@@ -181,9 +180,9 @@ def test_the_series_keeps_its_model_until_another_one_is_asked_for(config: RunCo
     plan = make_plan(config)
     other = save_fresh(plan, "other")
     nightly = changed(config, since_last=True, model=other.uri)
-    assert with_series_model(nightly, plan.layout, "nightly") == nightly
-    kept = with_series_model(changed(config, since_last=True), plan.layout, "nightly")
-    assert kept.model == plan.model_uri
+    assert with_series_model(config) == config
+    assert with_series_model(nightly) == nightly
+    assert with_series_model(changed(config, since_last=True)).model == plan.model_uri
     with pytest.raises(ConfigError, match="begin another series with --new-model"):
         settle_model(make_plan(nightly), other)
     new = settle_model(make_plan(changed(nightly, new_model=True)), other)
@@ -191,9 +190,7 @@ def test_the_series_keeps_its_model_until_another_one_is_asked_for(config: RunCo
     everything = select(make_plan(changed(nightly, new_model=True)), read_increments(new))
     assert everything.plan is not None
     assert everything.plan.target.manifest.objects == 48
-    assert with_series_model(changed(config, since_last=True), plan.layout, "nightly").model == (
-        other.uri
-    )
+    assert with_series_model(changed(config, since_last=True)).model == other.uri
 
 
 def test_the_catalogs_of_a_series_stay_the_same(config: RunConfig) -> None:
