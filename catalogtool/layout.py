@@ -18,6 +18,11 @@
       nights/<survey>/<date>.json     written when the run of an observing night is committed
       jobs/<job>.json                 settings of a job on a cluster, and <job>.outcome.json
       surveys/<survey>-<identity>.toml  private survey file of such a job
+      series/<survey>.json            the model of the survey's growing catalogs
+      series/<survey>/<model id>/
+        increments/<name>.json        written when an increment is in all catalogs
+        form.json                     form of the network that all increments predict with
+        <survey>_<kind>/              HATS collection that grows
       locks/<survey>.json             lease of the process that works on the nights of a survey
 """
 
@@ -66,9 +71,42 @@ class OutputLayout:
         """Commit of one observing night."""
         return storage.join(self.nights(survey), f"{night.isoformat()}.json")
 
+    def series_model(self, survey: str) -> str:
+        """Which model the growing catalogs of a survey are made with."""
+        return storage.join(self.uri, "series", f"{survey}.json")
+
+    def series(self, survey: str, model_id: str) -> "SeriesLayout":
+        """Addresses of the growing catalogs of a survey and model."""
+        return SeriesLayout(storage.join(self.uri, "series", survey, model_id))
+
     def lock(self, survey: str) -> str:
         """Lease on the nights of a survey."""
         return storage.join(self.uri, "locks", f"{survey}.json")
+
+
+@dataclass(frozen=True)
+class SeriesLayout:
+    """Addresses of the growing catalogs of one survey and model."""
+
+    uri: str
+
+    @property
+    def form(self) -> str:
+        """The form of the network that all increments predict with."""
+        return storage.join(self.uri, "form.json")
+
+    @property
+    def increments(self) -> str:
+        """Folder of the commits of increments."""
+        return storage.join(self.uri, "increments")
+
+    def increment(self, name: str) -> str:
+        """Commit of an increment."""
+        return storage.join(self.increments, f"{name}.json")
+
+    def catalog(self, survey: str, kind: str) -> str:
+        """Growing HATS collection of one kind."""
+        return storage.join(self.uri, f"{survey}_{kind}")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Observing nights: which one a moment belongs to, and which ones are over."""
 
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 _NOON = timedelta(hours=12)
@@ -20,6 +20,11 @@ def observing_night(moment: datetime, timezone: str) -> date:
     """
     local = moment.astimezone(ZoneInfo(timezone)).replace(tzinfo=None)
     return (local - _NOON).date()
+
+
+def night_start(night: date, timezone: str) -> datetime:
+    """Moment (UTC) at which an observing night begins; the night before ends there."""
+    return datetime.combine(night, time(12), ZoneInfo(timezone)).astimezone(UTC)
 
 
 def last_complete_night(moment: datetime, timezone: str) -> date:

@@ -38,6 +38,7 @@ seed = 1
 ra = "150 deg"
 dec = "2 deg"
 radius = "0.2 deg"
+{simulation}
 
 [[recipes]]
 kinds = {kinds}
@@ -65,6 +66,7 @@ _DEFAULTS = {
     "ra_column": "ra",
     "dec_column": "dec",
     "objects": 48,
+    "simulation": "",
     "kinds": ["morphology", "morphology_wide"],
 }
 

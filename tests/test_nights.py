@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalogtool.nights import last_complete_night, observing_night
+from catalogtool.nights import last_complete_night, night_start, observing_night
 
 SANTIAGO = "America/Santiago"
 
@@ -49,3 +49,16 @@ def test_the_last_complete_night_is_the_one_before_the_running_one(
 ) -> None:
     moment = naive.replace(tzinfo=UTC)
     assert last_complete_night(moment, zone) + timedelta(days=1) == observing_night(moment, zone)
+
+
+@given(
+    st.integers(0, 3 * 365 * 24 * 60),
+    st.sampled_from(["America/Santiago", "Europe/Berlin", "Pacific/Auckland", "UTC"]),
+)
+def test_a_moment_is_between_the_start_of_its_night_and_that_of_the_next(
+    minutes: int, timezone: str
+) -> None:
+    moment = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)
+    night = observing_night(moment, timezone)
+    start, end = (night_start(night + timedelta(days=days), timezone) for days in (0, 1))
+    assert start <= moment < end

@@ -8,7 +8,7 @@ from catalogtool.cli import console
 from catalogtool.cli.options import Json, Releases
 
 app = typer.Typer(
-    help="Verify, show and list catalogs, and print their columns.", no_args_is_help=True
+    help="Verify, show, list and fold catalogs, and print their columns.", no_args_is_help=True
 )
 Path = Annotated[str, typer.Argument(help="Folder of the catalog (a HATS collection).")]
 
@@ -43,6 +43,27 @@ def show_catalog(
         return
     console.table(path, ("property", "value"), summary.properties)
     console.table("first rows", summary.column_names, summary.rows)
+
+
+@app.command("compact")
+def compact_catalog(
+    path: Annotated[str, typer.Argument(help="Folder of a catalog that grew by increments.")],
+    to: Annotated[
+        str | None, typer.Option(help="Folder of the result. [default: compacted/ beside it]")
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Fold all increments into one plain catalog with one file per partition."""
+    from dataclasses import asdict
+
+    from catalogtool.release.compact import compact
+
+    result = compact(path, to)
+    if as_json:
+        console.result_json(asdict(result))
+        return
+    console.table(path, ("what", "value"), [(k, str(v)) for k, v in asdict(result).items()])
 
 
 @app.command("schema")

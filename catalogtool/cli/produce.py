@@ -66,6 +66,15 @@ def produce(  # noqa: PLR0913, PLR0917 - the options of the main command
         float | None,
         typer.Option(min=1, help="End a run that finishes no unit for this long. [default: 600]"),
     ] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Folder of a model to predict with, instead of training.")
+    ] = None,
+    night: Annotated[
+        str | None,
+        typer.Option(
+            help="Add the new objects of this observing night (YYYY-MM-DD) to the series."
+        ),
+    ] = None,
     form: Annotated[
         str | None,
         typer.Option(help="Form of the network, for comparisons. [default: the fastest]"),
@@ -84,6 +93,12 @@ def produce(  # noqa: PLR0913, PLR0917 - the options of the main command
         ),
     ] = None,
     *,
+    since_last: Annotated[
+        bool, typer.Option("--since-last", help="Add all objects that are new to the series.")
+    ] = False,
+    new_model: Annotated[
+        bool, typer.Option("--new-model", help="Begin another series, with another model.")
+    ] = False,
     shared_disk: Annotated[
         bool, typer.Option("--shared-disk", help="All nodes see the local paths.")
     ] = False,
@@ -116,6 +131,10 @@ def produce(  # noqa: PLR0913, PLR0917 - the options of the main command
         "max_flagged_share": max_flagged,
         "stall_seconds": stall_seconds,
         "form": form,
+        "model": model,
+        "night": night,
+        "since_last": since_last,
+        "new_model": new_model,
     }
     given = {key: value for key, value in values.items() if value is not None}
     config = build_settings(RunConfig, given, where="catalogtool produce")
@@ -137,10 +156,11 @@ def _show_plan(config: "RunConfig", *, as_json: bool) -> None:
     import tempfile
 
     from catalogtool.production.describe import describe_plan
+    from catalogtool.production.increments import with_series_model
     from catalogtool.production.plan import make_plan
 
     with tempfile.TemporaryDirectory(prefix="catalogtool-plan-") as scratch:
-        description = describe_plan(make_plan(config, manifests_uri=scratch))
+        description = describe_plan(make_plan(with_series_model(config), manifests_uri=scratch))
     if as_json:
         console.result_json(dict(description.facts))
         return

@@ -1,8 +1,9 @@
 """What a user asks of one production."""
 
-from typing import Annotated
+from datetime import date
+from typing import Annotated, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from catalogtool.config._base import Settings
 
@@ -43,3 +44,25 @@ class RunConfig(Settings):
     """Share of rows without a prediction above which the run fails."""
     stall_seconds: PositiveFloat = 600.0
     """A run that finishes no unit for this long is ended."""
+    model: str | None = None
+    """Folder of a model to predict with; None: the one that the recipe trains, or that of the
+    series."""
+    night: date | None = None
+    """Only objects of this observing night, appended to the survey's series."""
+    since_last: bool = False
+    """Only objects that the series has not seen, whatever their night."""
+    new_model: bool = False
+    """Begin another series with the model that `model` names or the recipe trains."""
+
+    @property
+    def is_increment(self) -> bool:
+        """Whether the run adds to the series of its survey."""
+        return self.night is not None or self.since_last
+
+    @model_validator(mode="after")
+    def _one_kind_of_increment(self) -> Self:
+        if self.night is not None and self.since_last:
+            raise ValueError("night and since_last exclude each other; choose one")
+        if self.new_model and not self.is_increment:
+            raise ValueError("new_model begins a series; it needs night or since_last")
+        return self

@@ -13,11 +13,21 @@ from catalogtool.distributed.infer import run_units
 from catalogtool.distributed.train import train_model
 from catalogtool.inference.forms import FORMS
 from catalogtool.inference.unit import UnitTask
-from catalogtool.layout import RunLayout
+from catalogtool.layout import OutputLayout, RunLayout
 from catalogtool.ledger import LedgerLine, finished_units
 from catalogtool.production.clock import Clock
 from catalogtool.production.finish import check_flagged_share, finish, read_outcome
-from catalogtool.production.outcome import Outcome
+from catalogtool.production.increments import (
+    append_run,
+    commit_night,
+    read_increments,
+    select,
+    settle_model,
+    share_form,
+    with_series_model,
+)
+from catalogtool.production.lease import lease
+from catalogtool.production.outcome import Outcome, small_outcome
 from catalogtool.production.plan import Plan, make_plan
 from catalogtool.production.record import (
     RunRecord,
@@ -27,7 +37,8 @@ from catalogtool.production.record import (
     run_id,
 )
 from catalogtool.progress import Progress
-from catalogtool.training.model import Model, find_model
+from catalogtool.surveys import load_survey
+from catalogtool.training.model import Model, find_model, load_model
 
 _THREADS = 1
 """Threads of a worker, which has one CPU; the number decides bits, so it is the same everywhere."""
@@ -56,10 +67,54 @@ def produce(config: RunConfig, progress: Progress) -> Outcome:
     if config.form is not None:
         check_name(config.form, tuple(FORMS), "forms of a network")
     clock = Clock(progress)
+    if config.is_increment:
+        return _produce_increment(config, clock)
     with clock.stage("plan"):
         plan = make_plan(config)
+    return _produce_plan(plan, clock)
+
+
+def _produce_increment(config: RunConfig, clock: Clock) -> Outcome:
+    """Add a night, or what is new, to the survey's series; the night's commit is the last act."""
+    layout = OutputLayout(storage.normalise(config.output))
+    survey = load_survey(config.survey).name
+    with lease(layout.lock(survey)) as held:
+        night = config.night and layout.night(survey, config.night)
+        if night and storage.exists(night) and not config.new_model:
+            clock.progress.log(f"nothing to do: the night {config.night} is committed in {night}")
+            return small_outcome("night", night)
+        with clock.stage("plan"):
+            plan = make_plan(with_series_model(config))
+        model = find_model(plan.model_uri) or _train_first(plan, clock)
+        series = settle_model(plan, model)
+        committed = read_increments(series)
+        selection = select(plan, committed)
+        clock.progress.log(selection.sentence())
+        outcome = small_outcome("series", series.uri)
+        if selection.plan is not None:
+            run = layout.run(run_id(selection.plan, model.model_id))
+            share_form(series, run)
+            outcome = _produce_plan(selection.plan, clock)
+            share_form(series, run)
+            held.check()
+            with clock.stage("append"):
+                catalogs = append_run(selection.plan, run, series, committed)
+            outcome = outcome.with_series(catalogs)
+        if night:
+            objects = commit_night(plan, series)
+            clock.progress.log(f"night {config.night}: {objects} objects, committed in {night}")
+        return outcome
+
+
+def _train_first(plan: Plan, clock: Clock) -> Model:
+    with _cluster(plan.config):
+        return _train(plan, clock)
+
+
+def _produce_plan(plan: Plan, clock: Clock) -> Outcome:
+    progress, config = clock.progress, plan.config
     _announce(plan, progress)
-    model = find_model(plan.layout.model(plan.trainings[-1].identity))
+    model = find_model(plan.model_uri)
     if model is not None:
         run = plan.layout.run(run_id(plan, model.model_id))
         if storage.exists(run.commit):
@@ -91,6 +146,8 @@ def _announce(plan: Plan, progress: Progress) -> None:
 
 
 def _train(plan: Plan, clock: Clock) -> Model:
+    if plan.config.model is not None:
+        return load_model(plan.model_uri)
     for spec in plan.trainings:
         uri = plan.layout.model(spec.identity)
         model = find_model(uri)

@@ -25,6 +25,7 @@ MANIFEST_SCHEMA = pa.schema(
         pa.field("identity", pa.string(), nullable=False),  # size, ETag or hash of the input
         pa.field("votes", pa.list_(pa.float32())),  # (rows_per_object, K) flat; NaN: no label
         pa.field("split", pa.string(), nullable=False),  # "train", "test" or ""
+        pa.field("observed_mjd", pa.float64()),  # MJD, UTC; null where unknown
     ]
 )
 

@@ -40,6 +40,9 @@ class FitsImages(Protocol):
     def header(self, index: int) -> Mapping[str, Any]:
         """Keywords of an image."""
 
+    def primary_header(self) -> Mapping[str, Any]:
+        """Keywords of the whole file, which may stand in an HDU without an image."""
+
 
 @contextmanager
 def open_fits(data: bytes) -> Iterator[FitsImages]:
@@ -89,6 +92,7 @@ def open_with_fitsio(data: bytes) -> Iterator[FitsImages]:
 class _FitsioImages:
     def __init__(self, file: Any, data: bytes) -> None:  # noqa: ANN401 - a fitsio.FITS
         self._data = data
+        self._primary = file[0]
         self._hdus = [hdu for hdu in file if hdu.has_data() and hdu.get_exttype() == "IMAGE_HDU"]
         self.names = tuple(str(hdu.get_extname()).strip().lower() for hdu in self._hdus)
 
@@ -105,7 +109,14 @@ class _FitsioImages:
         return pixels
 
     def header(self, index: int) -> Mapping[str, Any]:
-        return {str(r["name"]): r["value"] for r in self._hdus[index].read_header().records()}
+        return _fitsio_keywords(self._hdus[index])
+
+    def primary_header(self) -> Mapping[str, Any]:
+        return _fitsio_keywords(self._primary)
+
+
+def _fitsio_keywords(hdu: Any) -> Mapping[str, Any]:  # noqa: ANN401 - a fitsio HDU
+    return {str(r["name"]): r["value"] for r in hdu.read_header().records()}
 
 
 @contextmanager
@@ -121,6 +132,7 @@ def open_with_astropy(data: bytes) -> Iterator[FitsImages]:
 
 class _AstropyImages:
     def __init__(self, file: Any) -> None:  # noqa: ANN401 - an astropy HDUList
+        self._primary = file[0]
         self._hdus = [hdu for hdu in file if hdu.is_image and hdu.header.get("NAXIS", 0) > 0]
         self.names = tuple(str(hdu.name).strip().lower() for hdu in self._hdus)
 
@@ -134,6 +146,9 @@ class _AstropyImages:
 
     def header(self, index: int) -> Mapping[str, Any]:
         return dict(self._hdus[index].header)
+
+    def primary_header(self) -> Mapping[str, Any]:
+        return dict(self._primary.header)
 
 
 def _refuse_giants(shape: tuple[int, ...]) -> None:

@@ -22,6 +22,8 @@ class ListedObject(NamedTuple):
     votes: FloatArray | None
     """Shape (R, K); None without a label."""
     split: str
+    observed_mjd: float | None = None
+    """UTC; None where unknown."""
 
 
 def manifest_table(objects: Sequence[ListedObject]) -> pa.Table:
@@ -38,6 +40,7 @@ def manifest_table(objects: Sequence[ListedObject]) -> pa.Table:
         "identity": [listed.identity for listed in objects],
         "votes": [None if o.votes is None else o.votes.ravel().tolist() for o in objects],
         "split": [listed.split for listed in objects],
+        "observed_mjd": [listed.observed_mjd for listed in objects],
     }
     return pa.table(columns, schema=MANIFEST_SCHEMA)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import pyarrow as pa
 
@@ -14,6 +15,7 @@ from catalogtool.inputs._fits import DamagedFitsError, FitsImages, open_fits, po
 from catalogtool.inputs._listing import ListedObject, files_ending, manifest_table
 from catalogtool.inputs._names import FITS_ENDINGS, first_few, parse_name
 from catalogtool.inputs._planes import Plane, fit_plane, place, storage_flag
+from catalogtool.inputs._times import observed_mjd_of
 from catalogtool.inputs.labels import LabelTable, read_labels
 
 _OBJECTS_PER_TABLE = 256
@@ -22,6 +24,13 @@ _FILES_AT_ONCE = 256
 
 Files = dict[str | None, storage.FileInfo]
 """Files of one object by band; the key is None where one file holds all bands."""
+
+
+class _Sighting(NamedTuple):
+    """Where and when an object was observed, as far as its files tell."""
+
+    position: tuple[float, float] | None = None
+    observed_mjd: float | None = None
 
 
 class Format(BaseFormat):
@@ -34,7 +43,9 @@ class Format(BaseFormat):
         return named or next(files_ending(uri, FITS_ENDINGS), None) is not None
 
     def list_objects(self) -> Iterator[pa.Table]:
-        """Yield all objects, sorted by name; positions from the WCS, else the label table.
+        """Yield all objects, sorted by name.
+
+        Positions come from the WCS and times from the headers, else from the label table.
 
         Raises
         ------
@@ -51,10 +62,10 @@ class Format(BaseFormat):
         names = sorted(objects)
         for start in range(0, len(names), _OBJECTS_PER_TABLE):
             chunk = names[start : start + _OBJECTS_PER_TABLE]
-            positions = self._positions([objects[name] for name in chunk])
+            sightings = self._sightings([objects[name] for name in chunk])
             listed = [
-                self._listed(name, objects[name], position, labels)
-                for name, position in zip(chunk, positions, strict=True)
+                self._listed(name, objects[name], sighting, labels)
+                for name, sighting in zip(chunk, sightings, strict=True)
             ]
             yield manifest_table(listed)
 
@@ -88,13 +99,15 @@ class Format(BaseFormat):
         self,
         name: str,
         files: Files,
-        position: tuple[float, float] | None,
+        sighting: _Sighting,
         labels: LabelTable | None,
     ) -> ListedObject:
         bands = (None,) if None in files else self.survey.band_names
         found = [files.get(band) for band in bands]
-        if position is None and labels is not None:
-            position = labels.position(name)
+        position, observed_mjd = sighting
+        if labels is not None:
+            position = position or labels.position(name)
+            observed_mjd = observed_mjd or labels.observed_mjd(name)
         return ListedObject(
             source_id=name,
             uris=tuple(info.uri if info else "" for info in found),
@@ -103,34 +116,40 @@ class Format(BaseFormat):
             position=position,
             votes=labels.votes_of(name) if labels else None,
             split=labels.split_of(name) if labels else "",
+            observed_mjd=observed_mjd,
         )
 
-    def _positions(self, objects: Sequence[Files]) -> list[tuple[float, float] | None]:
-        """Positions from the first readable file of each object."""
-        positions: list[tuple[float, float] | None] = [None] * len(objects)
+    def _sightings(self, objects: Sequence[Files]) -> list[_Sighting]:
+        """Positions and times; files of an object are opened until one tells its position."""
+        found = [_Sighting()] * len(objects)
         for turn in range(max(map(len, objects))):
             open_ends = [
                 index
                 for index, files in enumerate(objects)
-                if positions[index] is None and turn < len(files)
+                if found[index].position is None and turn < len(files)
             ]
             uris = [list(objects[index].values())[turn].uri for index in open_ends]
             for index, data in zip(open_ends, storage.read_many(uris), strict=True):
-                positions[index] = self._position(data)
-        return positions
+                position, observed_mjd = self._sighting(data)
+                found[index] = _Sighting(position, found[index].observed_mjd or observed_mjd)
+        return found
 
-    def _position(self, data: bytes | StorageError) -> tuple[float, float] | None:
+    def _sighting(self, data: bytes | StorageError) -> _Sighting:
         if isinstance(data, StorageError):
-            return None
+            return _Sighting()
+        position = observed_mjd = None
         try:
             with open_fits(data) as images:
                 for image in self._images_of_bands(images):
-                    position = position_of(images.header(image), images.shape(image))
+                    header = images.header(image)
+                    observed_mjd = observed_mjd or observed_mjd_of(header)
+                    position = position_of(header, images.shape(image))
                     if position is not None:
-                        return position
+                        break
+                observed_mjd = observed_mjd or observed_mjd_of(images.primary_header())
         except DamagedFitsError:
-            return None  # reading will say so
-        return None
+            return _Sighting()  # reading will say so
+        return _Sighting(position, observed_mjd)
 
     def _images_of_bands(self, images: FitsImages) -> list[int]:
         declared = [i for i, name in enumerate(images.names) if name in self.survey.band_names]

@@ -14,6 +14,7 @@ from catalogtool.inputs._listing import ListedObject, files_ending, manifest_tab
 from catalogtool.inputs._names import TABLE_ENDINGS, first_few, parse_name
 from catalogtool.inputs._pictures import fill_cutout
 from catalogtool.inputs._table_rows import read_rows
+from catalogtool.inputs._times import column_mjd
 from catalogtool.inputs.labels import (
     LabelTable,
     has_labels,
@@ -94,6 +95,7 @@ class Format(BaseFormat):
                 missing=lacking,
             )
         useful = {source.id_column, source.ra_column, source.dec_column, source.split_column}
+        useful.add(source.time_column)
         if has_labels(uri, found, self.survey):
             useful |= set(label_columns(self.survey))
         return [name for name in found if name in useful]
@@ -115,6 +117,7 @@ class Format(BaseFormat):
     ) -> Iterator[ListedObject]:
         votes = self._votes(info.uri, table)
         ra, dec = row_positions(info.uri, table, self.survey)
+        times = column_mjd(info.uri, table, self.survey.input.time_column)
         splits = row_splits(table, self.survey)
         for index, name in enumerate(names):
             known = np.isfinite(ra[index]) and np.isfinite(dec[index])
@@ -126,6 +129,7 @@ class Format(BaseFormat):
                 position=(float(ra[index]), float(dec[index])) if known else None,
                 votes=votes[index],
                 split=splits[index],
+                observed_mjd=float(times[index]) if np.isfinite(times[index]) else None,
             )
 
     def _votes(self, uri: str, table: pa.Table) -> list[FloatArray | None]:
@@ -157,4 +161,5 @@ def _with_labels(listed: ListedObject, labels: LabelTable | None) -> ListedObjec
         position=listed.position or labels.position(name),
         votes=labels.votes_of(name) if labels.has_votes else listed.votes,
         split=labels.split_of(name) or listed.split,
+        observed_mjd=listed.observed_mjd or labels.observed_mjd(name),
     )

@@ -13,6 +13,7 @@ from catalogtool import storage
 from catalogtool.errors import LabelError
 from catalogtool.inputs._base import FloatArray
 from catalogtool.inputs._names import TABLE_ENDINGS, CutoutName, first_few, parse_name
+from catalogtool.inputs._times import Times, column_mjd
 from catalogtool.surveys._definition import Survey
 
 BoolArray = npt.NDArray[np.bool_]
@@ -37,6 +38,8 @@ class LabelTable:
         ICRS degrees; NaN where unknown.
     splits : list of str
         ``train``, ``test`` or empty.
+    times : ndarray, shape (N,), float64
+        When objects were observed: MJD, UTC; NaN where unknown.
     """
 
     uri: str
@@ -45,6 +48,7 @@ class LabelTable:
     ra: Positions
     dec: Positions
     splits: list[str]
+    times: Times
 
     @property
     def has_votes(self) -> bool:
@@ -57,6 +61,11 @@ class LabelTable:
         if entry is None or not np.isfinite((self.ra[entry], self.dec[entry])).all():
             return None
         return float(self.ra[entry]), float(self.dec[entry])
+
+    def observed_mjd(self, source_id: str) -> float | None:
+        """When an object was observed, None if the table does not tell."""
+        entry = self.index.get(source_id)
+        return None if entry is None or np.isnan(self.times[entry]) else float(self.times[entry])
 
     def votes_of(self, source_id: str) -> FloatArray | None:
         """Votes of an object, shape (R, K); None if it has no label."""
@@ -115,14 +124,16 @@ def read_labels(uri: str, survey: Survey) -> LabelTable:
         (len(index), survey.rows_per_object, len(survey.labels.classes)), np.nan, dtype=np.float32
     )
     votes[entries[labelled], bands[labelled]] = table_votes[labelled]
-    ra, dec = np.full((2, len(index)), np.nan)
+    ra, dec, times = np.full((3, len(index)), np.nan)
     splits = [""] * len(index)
     row_ra, row_dec = row_positions(uri, table, survey)
     known = np.isfinite(row_ra) & np.isfinite(row_dec)
     ra[entries[known]], dec[entries[known]] = row_ra[known], row_dec[known]
+    row_times = column_mjd(uri, table, survey.input.time_column)
+    times[entries[~np.isnan(row_times)]] = row_times[~np.isnan(row_times)]
     for entry, split in zip(entries, row_splits(table, survey), strict=True):
         splits[entry] = split
-    return LabelTable(uri, index, votes, ra, dec, splits)
+    return LabelTable(uri, index, votes, ra, dec, splits, times)
 
 
 def _table_votes(uri: str, table: pa.Table, survey: Survey) -> FloatArray:

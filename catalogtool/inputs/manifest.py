@@ -114,30 +114,64 @@ def build_manifest(source: Format, folder: str, unit_objects: int) -> Manifest:
     ManifestError
         If there is no object, or two have the same id.
     """
-    with storage.scratch_folder(folder) as scratch:
+    survey = source.survey.name
+    where = source.uri or survey
+    return write_manifest(source.list_objects(), where, storage.join(folder, survey), unit_objects)
+
+
+def write_manifest(
+    tables: Iterator[pa.Table], where: str, stem_uri: str, unit_objects: int
+) -> Manifest:
+    """Write objects as a manifest.
+
+    Parameters
+    ----------
+    tables : iterator of Table
+        Objects, of `MANIFEST_SCHEMA`.
+    where : str
+        Where they come from, for errors.
+    stem_uri : str
+        Address of the file, without its identity and ending.
+    unit_objects : int
+        Objects per unit of work.
+
+    Raises
+    ------
+    ManifestError
+        If there is no object, or two have the same id.
+    """
+    with storage.scratch_folder(stem_uri.rpartition("/")[0]) as scratch:
         file = scratch / "manifest.parquet"
-        identity, ids, units = _write(source, file, unit_objects)
+        identity, ids, units = _write(tables, file, unit_objects)
         if not units:
-            raise ManifestError(f"{source.uri or source.survey.name}: holds no objects")
-        _refuse_duplicates(ids, source)
-        uri = storage.join(folder, f"{source.survey.name}-{identity[:16]}.parquet")
+            raise ManifestError(f"{where}: holds no objects")
+        _refuse_duplicates(ids, where)
+        uri = f"{stem_uri}-{identity[:16]}.parquet"
         storage.upload_file(file, uri)
     return Manifest(uri, identity, len(ids), units)
 
 
-def _write(source: Format, path: Path, unit_objects: int) -> tuple[str, Ids, int]:
+def _write(tables: Iterator[pa.Table], path: Path, unit_objects: int) -> tuple[str, Ids, int]:
     """Write the rows; returns their hash, their ids and the number of units."""
     digest = hashlib.sha256(str(unit_objects).encode())
     chunks: list[Ids] = []
     with pq.ParquetWriter(
         path, MANIFEST_SCHEMA, compression="zstd", write_statistics=list(_COUNTED.values())
     ) as writer:
-        for table in _rechunk(source.list_objects(), unit_objects):
+        for table in _rechunk(tables, unit_objects):
             writer.write_table(table, row_group_size=unit_objects)
             digest.update(_content(table))
             chunks.append(table.column("object_id").to_numpy().copy())  # lets go of the table
     ids = np.concatenate(chunks) if chunks else np.zeros(0, dtype=np.int64)
     return digest.hexdigest(), ids, len(chunks)
+
+
+def object_ids(uri: str) -> np.ndarray:
+    """Ids of all objects of a manifest, shape (N,), int64."""
+    with storage.open_input(uri) as source:
+        ids = pq.ParquetFile(source).read(columns=["object_id"]).column(0)
+    numbers: np.ndarray = ids.to_numpy()
+    return numbers
 
 
 def _rechunk(tables: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
@@ -165,7 +199,7 @@ def _content(table: pa.Table) -> pa.Buffer:
     return sink.getvalue()
 
 
-def _refuse_duplicates(ids: Ids, source: Format) -> None:
+def _refuse_duplicates(ids: Ids, where: str) -> None:
     """Sorts the ids in place: beside those of 100 million objects there is no room for a copy."""
     ids.sort()
     again = np.zeros(len(ids), dtype=np.bool_)
@@ -174,7 +208,7 @@ def _refuse_duplicates(ids: Ids, source: Format) -> None:
     if len(twice):
         shown = ", ".join(str(value) for value in twice[:5])
         raise ManifestError(
-            f"{source.uri or source.survey.name}: {len(twice)} object ids occur more than once "
+            f"{where}: {len(twice)} object ids occur more than once "
             f"({shown}{', …' if len(twice) > 5 else ''}); ids must be unique",
             count=len(twice),
         )

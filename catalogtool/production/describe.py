@@ -25,11 +25,12 @@ def describe_plan(plan: Plan) -> PlanDescription:
         ("input", _input_text(plan.target)),
         ("bytes to read", _bytes_text(plan.target)),
         ("objects", str(manifest.objects)),
+        *_increment(plan),
         ("labelled objects", str(plan.target.manifest.labelled)),
         ("rows per object", str(survey.rows_per_object)),
         ("units", f"{manifest.units} of up to {plan.unit_objects} objects"),
         ("memory per worker", f"about {plan.worker_bytes / 2**20:.0f} MiB"),
-        *((f"model {spec.method}", _model_text(plan, spec)) for spec in plan.trainings),
+        *_models(plan),
         ("output", plan.layout.uri),
     )
     context = plan.context(model_id="")
@@ -52,6 +53,20 @@ def _bytes_text(domain: DomainInput) -> str:
     files = listed or [storage.file_info(domain.format.uri)]
     total = sum(info.size_bytes for info in files)
     return f"{total / 2**20:.1f} MiB in {len(files)} files"
+
+
+def _increment(plan: Plan) -> list[tuple[str, str]]:
+    if not plan.config.is_increment:
+        return []
+    night = plan.config.night
+    which = f"those of the night {night} that" if night else "those that"
+    return [("of these", f"{which} the series has not seen")]
+
+
+def _models(plan: Plan) -> list[tuple[str, str]]:
+    if plan.config.model is not None:
+        return [("model", f"{plan.trainings[-1].network}, given: {plan.model_uri}")]
+    return [(f"model {spec.method}", _model_text(plan, spec)) for spec in plan.trainings]
 
 
 def _model_text(plan: Plan, spec: TrainingSpec) -> str:

@@ -9,9 +9,10 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from catalogtool import storage
+from catalogtool.config.training import DomainData
 from catalogtool.inputs._base import votes_of
 from catalogtool.layout import RunLayout
-from catalogtool.production.plan import Plan
+from catalogtool.production.plan import DomainInput, Plan
 from catalogtool.training.metrics import evaluate, evaluate_by_band
 from catalogtool.training.model import Model
 
@@ -87,9 +88,17 @@ def seen_objects(plan: Plan, model: Model) -> frozenset[int]:
     domains = {"source": model.spec.source, "target_labelled": model.spec.target}
     for name, labels in model.metrics["labels"].items():
         domain = domains[name]
-        if domain and domain.manifest_identity == plan.target.manifest.identity:
+        if domain and _overlaps(domain, plan.target):
             seen.update(labels["train_ids"], labels["validation_ids"])
     return frozenset(seen)
+
+
+def _overlaps(domain: DomainData, target: DomainInput) -> bool:
+    """Whether objects may be in both: a survey grows, and an increment is a part of it."""
+    same_survey = domain.survey.name == target.survey.name
+    same_format = domain.input_format == target.format_name
+    same_manifest = domain.manifest_identity == target.manifest.identity
+    return same_manifest or (same_survey and same_format)
 
 
 def _unseen_rows(plan: Plan, run: RunLayout, seen: frozenset[int]) -> Iterator[LabelledRows]:

@@ -82,8 +82,9 @@ def finish(
     return outcome
 
 
-def _assemble(plan: Plan, run: RunLayout, record: RunRecord, kind: str) -> AssembledCatalog:
-    info = ReleaseInfo(
+def release_info(plan: Plan, record: RunRecord) -> ReleaseInfo:
+    """What the catalogs of a run say of themselves."""
+    return ReleaseInfo(
         survey=plan.survey,
         context=plan.context(record.model_id),
         run_id=record.run_id,
@@ -91,6 +92,10 @@ def _assemble(plan: Plan, run: RunLayout, record: RunRecord, kind: str) -> Assem
         simulated_pixels=record.simulated_cutouts,
         simulated_training=record.simulated_training,
     )
+
+
+def _assemble(plan: Plan, run: RunLayout, record: RunRecord, kind: str) -> AssembledCatalog:
+    info = release_info(plan, record)
     return assemble(run, kind, record.units, info, run.catalog(record.survey, kind))
 
 

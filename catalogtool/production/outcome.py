@@ -1,7 +1,10 @@
 """What a production leaves, for the one who started it."""
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from catalogtool.release.append import AppendedCatalog
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,19 @@ class Outcome:
             remarks=tuple(values["remarks"]),
         )
 
+    def with_series(self, catalogs: tuple["AppendedCatalog", ...]) -> Self:
+        """The outcome of a run that was appended to growing catalogs."""
+        places = tuple((f"series {c.uri.rsplit('/', 1)[-1]}", c.uri) for c in catalogs)
+        remarks = tuple(
+            f"{c.uri.rsplit('/', 1)[-1]} grew by {c.rows} rows to {c.total_rows}." for c in catalogs
+        )
+        return replace(self, places=(*places, *self.places), remarks=(*remarks, *self.remarks))
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
         return asdict(self)
+
+
+def small_outcome(what: str, where: str) -> Outcome:
+    """The outcome of a run that had nothing to do."""
+    return Outcome(places=((what, where),), counts=(), timings=(), figures={}, remarks=())

@@ -9,13 +9,14 @@ from catalogtool.catalogs import load_kind
 from catalogtool.catalogs._base import CatalogContext
 from catalogtool.config.run import RunConfig
 from catalogtool.config.training import DomainData, TrainingSpec
-from catalogtool.errors import ConfigError, FlaggedShareError, LabelError
+from catalogtool.errors import ConfigError, FlaggedShareError, LabelError, ModelError
 from catalogtool.inputs import open_input_format
 from catalogtool.inputs._base import Format
 from catalogtool.inputs.manifest import Manifest, build_manifest
 from catalogtool.layout import OutputLayout
 from catalogtool.surveys import load_survey
 from catalogtool.surveys._definition import Recipe, Survey, TrainingOptions
+from catalogtool.training.model import read_trainings
 
 UNIT_CUTOUTS = 256
 """Network inputs per unit: some seconds of work on a core."""
@@ -53,6 +54,13 @@ class Plan:
     target: DomainInput
     trainings: tuple[TrainingSpec, ...]
     """In order; the last one's model makes the catalog."""
+
+    @property
+    def model_uri(self) -> str:
+        """Folder of the model that makes the catalog."""
+        if self.config.model is not None:
+            return storage.normalise(self.config.model)
+        return self.layout.model(self.trainings[-1].identity)
 
     @property
     def survey(self) -> Survey:
@@ -116,8 +124,12 @@ def make_plan(config: RunConfig, manifests_uri: str | None = None) -> Plan:
         load_kind(kind)
     target = _open_domain(survey, config.input, config.labels, manifests, config.unit_objects)
     _refuse_unplaced(target, config.max_flagged_share)
-    source = _source(recipe, target, config, manifests)
-    trainings = _trainings(recipe, source, target, config.seed)
+    if config.model is None:
+        source = _source(recipe, target, config, manifests)
+        trainings = _trainings(recipe, source, target, config.seed)
+    else:
+        trainings = read_trainings(storage.normalise(config.model))
+        _refuse_unfit(trainings[-1], survey, config.model)
     return Plan(config, layout, recipe, target, trainings)
 
 
@@ -168,6 +180,23 @@ def _refuse_unequal(source: Survey, target: Survey) -> None:
         )
 
 
+def _refuse_unfit(spec: TrainingSpec, survey: Survey, uri: str) -> None:
+    mine = (spec.classes, spec.label_kind, spec.channels, spec.size_pix)
+    labels = survey.labels
+    yours = (labels.classes, labels.kind, survey.network_channels, survey.cutout_size_pix)
+    if mine != yours:
+        raise ModelError(
+            f"{uri}: this model does not fit the survey {survey.name}: classes, kind of labels, "
+            f"channels and cutout size must be equal; found {mine} and {yours}; choose another "
+            "--model"
+        )
+
+
+def objects_per_unit(survey: Survey, asked: int | None) -> int:
+    """Objects per unit of work: those that were asked for, or enough for some seconds."""
+    return asked or max(1, math.ceil(UNIT_CUTOUTS / survey.rows_per_object))
+
+
 def _open_domain(
     survey: Survey,
     uri: str | None,
@@ -180,7 +209,7 @@ def _open_domain(
         storage.normalise(uri) if uri else None,
         storage.normalise(labels) if labels else None,
     )
-    objects = unit_objects or max(1, math.ceil(UNIT_CUTOUTS / survey.rows_per_object))
+    objects = objects_per_unit(survey, unit_objects)
     format_name = type(source).__module__.rsplit(".", 1)[-1]
     manifest = build_manifest(source, manifests, objects)
     return DomainInput(survey, source, format_name, manifest)

@@ -81,9 +81,8 @@ def gather_statistics(
 
 
 def _partitions(table: Table) -> Iterator[pa.Table]:
-    tiling = table.tiling
-    for index in range(len(tiling)):
-        with table.open(tiling, index) as file:
+    for data in table.files:
+        with table.open(data.path) as file:
             yield file.read()
 
 

@@ -4,7 +4,7 @@ import csv
 import io
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 
 from catalogtool import storage
 from catalogtool.errors import ReleaseError
-from catalogtool.release._properties import Properties, parse
-from catalogtool.release._tiling import ORDER, Tiling
+from catalogtool.release._properties import LEAF_FOLDERS, Properties, parse
+from catalogtool.release._tiling import ORDER, Cell, Grid, Tiling
 from catalogtool.release.voparquet import CONTENT_KEY
 
 COLLECTION = "collection.properties"
-_DATA_FILE = re.compile(r"Norder=(\d+)/Dir=(\d+)/Npix=(\d+)\.parquet")
+_DATA_FILE = re.compile(r"Norder=(\d+)/Dir=\d+/Npix=(\d+)(?:/[^/]+)?\.parquet")
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,14 @@ class Collection:
         return Table(self, properties[key])
 
 
+class DataFile(NamedTuple):
+    """One Parquet file of a table."""
+
+    cell: Cell
+    path: str
+    """Below the folder ``dataset``."""
+
+
 @dataclass(frozen=True)
 class Table:
     """One table of a collection."""
@@ -82,15 +90,30 @@ class Table:
         return pq.read_schema(io.BytesIO(self.read("dataset/_common_metadata")))
 
     @property
-    def tiling(self) -> Tiling:
-        """Partitions whose files exist."""
+    def is_growing(self) -> bool:
+        """Whether partitions are folders, to which files are added."""
+        return self.properties.get("hats_npix_suffix") == LEAF_FOLDERS
+
+    @property
+    def files(self) -> list[DataFile]:
+        """Data files in the order of the sky, then of their names."""
         prefix = f"{self.name}/dataset/"
         names = [n.removeprefix(prefix) for n in self.collection.names if n.startswith(prefix)]
         matches = [match for match in map(_DATA_FILE.fullmatch, names) if match]
-        orders = np.array([int(match[1]) for match in matches], dtype=np.int64)
-        pixels = np.array([int(match[3]) for match in matches], dtype=np.int64)
-        rank = np.argsort(pixels << (2 * (ORDER - orders)))
-        return Tiling(orders[rank], pixels[rank])
+        files = [DataFile((int(match[1]), int(match[2])), match[0]) for match in matches]
+        return sorted(files, key=lambda f: (f.cell[1] << (2 * (ORDER - f.cell[0])), f.path))
+
+    @property
+    def tiling(self) -> Tiling:
+        """Partitions whose files exist."""
+        cells = list(dict.fromkeys(file.cell for file in self.files))
+        orders, pixels = np.array(cells, dtype=np.int64).reshape(-1, 2).T
+        return Tiling(orders, pixels)
+
+    @property
+    def margin_partitions(self) -> Tiling | Grid:
+        """Partitions that have a margin: a growing table's may be there before its rows."""
+        return Grid(int(self.properties["hats_order"])) if self.is_growing else self.tiling
 
     @property
     def listed_partitions(self) -> set[tuple[int, int]]:
@@ -98,9 +121,9 @@ class Table:
         lines = csv.DictReader(io.StringIO(self.read("partition_info.csv").decode()))
         return {(int(line["Norder"]), int(line["Npix"])) for line in lines}
 
-    def open(self, tiling: Tiling, index: int) -> pq.ParquetFile:
-        """Data file of a partition."""
-        name = f"{self.name}/dataset/{tiling.path(index)}"
+    def open(self, path: str) -> pq.ParquetFile:
+        """Data file by its path below the folder ``dataset``."""
+        name = f"{self.name}/dataset/{path}"
         return pq.ParquetFile(storage.open_input(storage.join(self.collection.uri, name)))
 
 

@@ -13,6 +13,9 @@ from catalogtool.surveys._definition import Survey
 
 Properties = dict[str, str]
 
+LEAF_FOLDERS = "/"
+"""Suffix of partitions that are folders of files."""
+
 _SLIM_EXCLUDES = ("source_id", "model_id")
 """Columns that readers load only when asked to."""
 
@@ -40,6 +43,7 @@ class TableFacts:
     rows: int
     size_bytes: int
     tiling: Tiling
+    npix_suffix: str = ".parquet"
 
 
 def collection_properties(name: str, margin: str) -> Properties:
@@ -93,7 +97,7 @@ def _table(facts: TableFacts, kind: CatalogKind, info: ReleaseInfo) -> Propertie
         "hats_col_healpix_order": str(ORDER),
         "hats_order": str(int(np.max(facts.tiling.orders, initial=0))),
         "hats_max_rows": str(info.rows_per_partition),
-        "hats_npix_suffix": ".parquet",
+        "hats_npix_suffix": facts.npix_suffix,
         "hats_cols_default": " ".join(name for name in names if name not in _SLIM_EXCLUDES),
         "hats_cols_survey_id": " ".join(kind.key),
         "hats_cols_sort": " ".join((HEALPIX.name, *kind.key)),

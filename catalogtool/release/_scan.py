@@ -9,14 +9,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalogtool.flags import FATAL
-from catalogtool.release._collection import Table, ucds
+from catalogtool.release._collection import DataFile, Table, ucds
 from catalogtool.release._spill import Spill
 from catalogtool.release._tiling import (
-    Tiling,
+    Cell,
     cells_of,
     coarser,
     margin_order,
     margin_targets,
+    partition_path,
 )
 from catalogtool.release.voparquet import HEALPIX
 
@@ -84,7 +85,8 @@ class Scan:
         self.schema = table.schema
         self.key = table.properties["hats_cols_survey_id"].split()
         self.expected_margin = Spill(scratch / "margin", self.schema)
-        self.tiling = table.tiling
+        self.files = table.files
+        self.partitions = table.margin_partitions
         self._table = table
         self._order = margin_order(margin_arcsec)
         self._groups = probability_groups(self.schema)
@@ -94,37 +96,37 @@ class Scan:
     def run(self) -> Findings:
         """Read all partitions."""
         self._key_folder.mkdir()
-        for index in range(len(self.tiling)):
-            path = self.tiling.path(index)
-            self.findings.note("files readable", path, 0, "")
+        for file in self.files:
+            self.findings.note("files readable", file.path, 0, "")
             try:
-                self._read(path, index)
+                self._read(file)
             except READ_ERRORS as error:
-                self.findings.note("files readable", path, 1, f"error: {error}")
+                self.findings.note("files readable", file.path, 1, f"error: {error}")
         self.expected_margin.flush()
         self._find_duplicates()
         return self.findings
 
-    def _read(self, path: str, index: int) -> None:
-        with self._table.open(self.tiling, index) as file:
+    def _read(self, data: DataFile) -> None:
+        with self._table.open(data.path) as file:
             self.findings.footer_rows += file.metadata.num_rows
             same = file.schema_arrow.equals(self.schema, check_metadata=True)
-            self.findings.note("schemas equal", path, not same, "file with another schema")
+            self.findings.note("schemas equal", data.path, not same, "file with another schema")
             rows = file.read()
         self.findings.rows += rows.num_rows
         if same:
-            self._check_places(path, index, rows)
-            self._check_order(path, rows)
-            self._check_probabilities(path, rows)
+            self._check_places(data, rows)
+            self._check_order(data.path, rows)
+            self._check_probabilities(data.path, rows)
             self._keep_keys(rows)
             self._expect_margin(rows)
 
-    def _check_places(self, path: str, index: int, rows: pa.Table) -> None:
+    def _check_places(self, data: DataFile, rows: pa.Table) -> None:
+        path, (order, pixel) = data.path, data.cell
         stored = rows.column(HEALPIX.name).to_numpy()
         cells = cells_of(rows.column("ra").to_numpy(), rows.column("dec").to_numpy())
         wrong = np.count_nonzero(stored != cells)
         self.findings.note("healpix recomputed", path, wrong, "rows with another cell")
-        outside = coarser(cells, int(self.tiling.orders[index])) != self.tiling.pixels[index]
+        outside = coarser(cells, order) != pixel
         strays = np.count_nonzero(outside)
         self.findings.note("rows in their pixel", path, strays, "rows outside of the pixel")
 
@@ -182,7 +184,7 @@ class Scan:
 
     def _expect_margin(self, rows: pa.Table) -> None:
         cells = rows.column(HEALPIX.name).to_numpy()
-        index, partitions = margin_targets(cells, self.tiling, self._order)
+        index, partitions = margin_targets(cells, self.partitions, self._order)
         if len(index):
             self.expected_margin.add(rows.take(pa.array(index)), partitions)
 
@@ -201,30 +203,35 @@ def _probabilities_hold(rows: pa.Table, group: Group) -> npt.NDArray[np.bool_]:
 def compare_margin(scan: Scan, margin: Table, findings: Findings) -> int:
     """Compare the margin's files with the rows that belong there; returns rows read."""
     check = "margin complete and correct"
-    tiling = margin.tiling
     findings.note(check, margin.name, 0, "")
-    expected = {scan.tiling.path(index): index for index in scan.expected_margin.bins()}
-    present = {tiling.path(index): index for index in range(len(tiling))}
+    expected = {scan.partitions.cell(index): index for index in scan.expected_margin.bins()}
+    present: dict[Cell, list[str]] = {}
+    for file in margin.files:
+        present.setdefault(file.cell, []).append(file.path)
+    keys = [(name, "ascending") for name in (HEALPIX.name, *scan.key)]
     read = 0
-    for path in sorted(expected.keys() | present.keys()):
+    for cell in sorted(expected.keys() | present.keys()):
+        path = partition_path(cell)
         try:
-            rows = _read_or_empty(margin, tiling, present.get(path), scan.schema)
+            rows = _read_files(margin, present.get(cell, []), scan.schema)
         except READ_ERRORS as error:
             findings.note(check, path, 1, f"unreadable file: {error}")
             continue
         read += rows.num_rows
         wanted = scan.schema.empty_table()
-        if path in expected:
-            wanted = scan.expected_margin.read(expected[path])
-        keys = [(name, "ascending") for name in (HEALPIX.name, *scan.key)]
+        if cell in expected:
+            wanted = scan.expected_margin.read(expected[cell])
+        if margin.is_growing:  # only its files are sorted
+            rows = rows.sort_by(keys)
         if not rows.equals(wanted.sort_by(keys)):
             text = f"rows, which differ from the {wanted.num_rows} near this partition"
             findings.note(check, path, max(rows.num_rows, 1), text)
     return read
 
 
-def _read_or_empty(table: Table, tiling: Tiling, index: int | None, schema: pa.Schema) -> pa.Table:
-    if index is None:
-        return schema.empty_table()
-    with table.open(tiling, index) as file:
-        return file.read()
+def _read_files(table: Table, paths: list[str], schema: pa.Schema) -> pa.Table:
+    tables = [schema.empty_table()]
+    for path in paths:
+        with table.open(path) as file:
+            tables.append(file.read())
+    return pa.concat_tables(tables)

@@ -56,21 +56,29 @@ class Build:
         facts = self._data(name, tiling, spill)
         order = max(SKYMAP_ORDER, int(tiling.orders.max()))
         deepest = min(DEEPEST_ORDER, margin_order(self.info.margin_arcsec))
-        cells = coarser(counts[0], order, deepest)
-        self.folder.write_bytes(f"{name}/skymap.fits", _skymap(cells, counts[1], order))
-        self._describe(facts, primary_properties(facts, self.kind, self.info, order))
+        self.describe_primary(facts, (coarser(counts[0], order, deepest), counts[1]), order)
         return facts.rows
+
+    def describe_primary(
+        self, facts: TableFacts, counts: tuple[IntArray, IntArray], skymap_order: int
+    ) -> None:
+        """Write the small files of the table of all rows; `counts` are at the skymap's order."""
+        self.folder.write_bytes(f"{facts.name}/skymap.fits", _skymap(*counts, skymap_order))
+        self._describe(facts, primary_properties(facts, self.kind, self.info, skymap_order))
 
     def margin(self, name: str, primary: str, tiling: Tiling, spill: Spill) -> None:
         """Write the table of the rows near the edges of partitions."""
-        facts = self._data(name, tiling, spill)
+        self.describe_margin(self._data(name, tiling, spill), primary)
+
+    def describe_margin(self, facts: TableFacts, primary: str) -> None:
+        """Write the small files of the margin."""
         self._describe(facts, margin_properties(facts, primary, self.kind, self.info))
 
     def _data(self, name: str, tiling: Tiling, spill: Spill) -> TableFacts:
         footers, first_rows, rows, size = [], [], 0, 0
         bins = spill.bins()
         for index in bins:
-            table = self._sorted(spill.read(index))
+            table = self.sorted_rows(spill.read(index))
             spill.remove(index)
             path = f"{name}/dataset/{tiling.path(index)}"
             footer = self.folder.write_parquet(path, table)
@@ -86,17 +94,23 @@ class Build:
         written = Tiling(tiling.orders[bins], tiling.pixels[bins])
         return TableFacts(name, rows, size, written)
 
-    def _sorted(self, table: pa.Table) -> pa.Table:
+    def sorted_rows(self, table: pa.Table) -> pa.Table:
+        """Rows in the order that every data file has."""
         keys = [(column, "ascending") for column in (HEALPIX.name, *self.kind.key)]
         return table.sort_by(keys).combine_chunks().cast(self.schema)
 
+    def common_metadata(self, name: str) -> io.BytesIO:
+        """Write the schema of a table's data files, and return what was written."""
+        sink = io.BytesIO()
+        pq.write_metadata(self.schema, sink)
+        self.folder.write_bytes(f"{name}/dataset/_common_metadata", sink.getvalue())
+        return sink
+
     def _metadata(self, name: str, footers: list[pq.FileMetaData]) -> None:
-        for file_name, collected in (("_common_metadata", None), ("_metadata", footers)):
-            sink = io.BytesIO()
-            pq.write_metadata(self.schema, sink)
-            if collected:
-                sink = _combined(sink, collected)
-            self.folder.write_bytes(f"{name}/dataset/{file_name}", sink.getvalue())
+        sink = self.common_metadata(name)
+        if footers:
+            sink = _combined(sink, footers)
+        self.folder.write_bytes(f"{name}/dataset/_metadata", sink.getvalue())
 
     def _describe(self, facts: TableFacts, properties: Properties) -> None:
         pairs = zip(facts.tiling.orders.tolist(), facts.tiling.pixels.tolist(), strict=True)

@@ -15,6 +15,12 @@ DEEPEST_ORDER = 10
 
 _COUNT_ROWS = 1_000_000
 
+COARSEST_GRID = 3
+"""A growing catalog has partitions of 7 degrees or less: its first night may be a small one."""
+
+Cell = tuple[int, int]
+"""HEALPix order, and nested cell at this order."""
+
 IntArray = npt.NDArray[np.int64]
 FloatArray = npt.NDArray[np.float64]
 
@@ -37,6 +43,12 @@ def cells_of(ra: FloatArray, dec: FloatArray, order: int = ORDER) -> IntArray:
 def coarser(cells: IntArray, order: int, from_order: int = ORDER) -> IntArray:
     """Cells at a lower order that contain the given ones."""
     return cells >> (2 * (from_order - order))
+
+
+def partition_path(cell: Cell) -> str:
+    """Path of a partition below the folder ``dataset``, without the ending of a file."""
+    order, pixel = cell
+    return f"Norder={order}/Dir={pixel // 10000 * 10000}/Npix={pixel}"
 
 
 class CellCounter:
@@ -117,13 +129,50 @@ class Tiling:
         inside = (index >= 0) & (at < ends[index])
         return np.where(inside, index, -1)
 
+    def cell(self, index: int) -> Cell:
+        """Order and pixel of a partition."""
+        return int(self.orders[index]), int(self.pixels[index])
+
     def path(self, index: int) -> str:
         """Path of a partition's file below the folder ``dataset``."""
-        order, pixel = int(self.orders[index]), int(self.pixels[index])
-        return f"Norder={order}/Dir={pixel // 10000 * 10000}/Npix={pixel}.parquet"
+        return f"{partition_path(self.cell(index))}.parquet"
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """All cells of one order as partitions, occupied or not; the index of each is its pixel."""
+
+    order: int
+
+    @classmethod
+    def choose(cls, cells: IntArray, counts: IntArray, limit: int, deepest: int) -> Self:
+        """Coarsest grid whose occupied cells hold no more rows than `limit` on average.
+
+        Parameters
+        ----------
+        cells, counts : ndarray, int64
+            Occupied cells at order `deepest`, and their rows.
+        limit : int
+            Rows of a cell.
+        deepest : int
+            Order of the finest grid.
+        """
+        for order in range(min(COARSEST_GRID, deepest), deepest):
+            occupied = len(np.unique(coarser(cells, order, deepest)))
+            if counts.sum() <= limit * occupied:
+                return cls(order)
+        return cls(deepest)
+
+    def partition_of(self, cells: IntArray, order: int = ORDER) -> IntArray:
+        """Pixel that holds each cell."""
+        return coarser(cells, self.order, order)
+
+    def cell(self, index: int) -> Cell:
+        """Order and pixel of a partition."""
+        return self.order, index
 
 
 def margin_order(margin_arcsec: float) -> int:
@@ -131,7 +180,7 @@ def margin_order(margin_arcsec: float) -> int:
     return int(margin2order(np.asarray(margin_arcsec / 60)))
 
 
-def margin_targets(cells: IntArray, tiling: Tiling, order: int) -> tuple[IntArray, IntArray]:
+def margin_targets(cells: IntArray, tiling: Tiling | Grid, order: int) -> tuple[IntArray, IntArray]:
     """Rows that belong to the margin of other partitions.
 
     A row is in the margin of each partition that its cell at `order` touches. As these cells are
@@ -141,7 +190,7 @@ def margin_targets(cells: IntArray, tiling: Tiling, order: int) -> tuple[IntArra
     ----------
     cells : ndarray, shape (N,), int64
         Cells of rows at `ORDER`.
-    tiling : Tiling
+    tiling : Tiling or Grid
         Partitions, none deeper than `order`.
     order : int
         From `margin_order`.

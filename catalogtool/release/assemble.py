@@ -7,37 +7,24 @@ one into a scratch folder, which becomes the collection by a single rename.
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from catalogtool import storage
-from catalogtool.catalogs import load_kind
 from catalogtool.errors import ReleaseError
 from catalogtool.layout import RunLayout
 from catalogtool.release import _tables
 from catalogtool.release._collection import COLLECTION
 from catalogtool.release._folder import MANIFEST, ReleaseFolder
 from catalogtool.release._properties import ReleaseInfo, collection_properties, render
+from catalogtool.release._rows import RowSource, RunParts, Shape, is_placed
 from catalogtool.release._spill import Spill
-from catalogtool.release._tiling import (
-    DEEPEST_ORDER,
-    CellCounter,
-    IntArray,
-    Tiling,
-    cells_of,
-    coarser,
-    has_position,
-    margin_order,
-    margin_targets,
-)
-from catalogtool.release.voparquet import HEALPIX, release_schema
+from catalogtool.release._tiling import Tiling
 
 __all__ = ["AssembledCatalog", "ReleaseInfo", "assemble"]
 
@@ -96,20 +83,51 @@ def assemble(
     StorageError
         If a part is missing or the target cannot be written.
     """
+    shape = Shape(kind, info)
+    quarantine = _Quarantine(shape.part_schema)
+    rows = RunParts(run, kind, units, shape.part_schema)
+    result = assemble_rows(rows, shape, target_uri, quarantine.add)
+    quarantine.save(run.quarantine(kind))
+    return replace(result, quarantined=quarantine.count)
+
+
+def assemble_rows(
+    rows: RowSource, shape: Shape, target_uri: str, on_lost: Callable[[pa.Table], None]
+) -> AssembledCatalog:
+    """Write a catalog from rows that come from anywhere; a catalog there is replaced.
+
+    Parameters
+    ----------
+    rows : RowSource
+        Read twice.
+    shape : Shape
+        Kind of the catalog and what the properties say.
+    target_uri : str
+        As of `assemble`.
+    on_lost : callable
+        Gets the rows without a position, which are left out.
+
+    Raises
+    ------
+    ReleaseError
+        If no row has a position.
+    StorageError
+        If the rows cannot be read or the target cannot be written.
+    """
     name = target_uri.rstrip("/").rsplit("/", 1)[-1]
-    with _scratch_folder(target_uri) as scratch:
-        assembly = _Assembly(run, kind, units, info, scratch)
+    with scratch_folder(target_uri) as scratch:
+        assembly = _Assembly(rows, shape, scratch)
         folder = ReleaseFolder(scratch / "collection")
-        rows, quarantined = assembly.write(folder, name)
+        count = assembly.write(folder, name, on_lost)
         folder.write_bytes(COLLECTION, render(collection_properties(name, f"{name}_margin")))
         manifest = ReleaseFolder(folder.root)
         manifest.write_bytes(MANIFEST, folder.manifest())
         _place(folder.root, target_uri)
     return AssembledCatalog(
         uri=target_uri,
-        kind=kind,
-        rows=rows,
-        quarantined=quarantined,
+        kind=shape.name,
+        rows=count,
+        quarantined=0,
         partitions=len(assembly.tiling),
         size_bytes=sum(folder.sizes.values()),
         manifest_sha256=manifest.hashes[MANIFEST],
@@ -117,109 +135,60 @@ def assemble(
 
 
 class _Assembly:
-    """One catalog kind on its way from parts to tables."""
+    """One catalog kind on its way from rows to tables."""
 
-    def __init__(
-        self, run: RunLayout, kind: str, units: int, info: ReleaseInfo, scratch: Path
-    ) -> None:
-        self.run = run
-        self.name = kind
-        self.kind = load_kind(kind)
-        self.units = units
-        self.info = info
-        self.part_schema = self.kind.schema(info.context)
-        title = f"{self.kind.title} of {info.survey.title}"
-        self.schema = release_schema(self.kind.columns(info.context), title)
-        self.deepest = min(DEEPEST_ORDER, margin_order(info.margin_arcsec))
-        self.cells, self.counts = self._count()
-        self.tiling = Tiling.split(self.cells, self.counts, info.rows_per_partition, self.deepest)
-        self.primary = Spill(scratch / "primary", self.schema)
-        self.margin = Spill(scratch / "margin", self.schema)
-
-    def write(self, folder: ReleaseFolder, name: str) -> tuple[int, int]:
-        """Write both tables and the quarantine; returns the rows of catalog and quarantine."""
-        quarantined = self._route_all()
-        self.primary.flush()
-        self.margin.flush()
-        build = _tables.Build(folder, self.kind, self.info, self.schema)
-        rows = build.primary(name, self.tiling, self.primary, (self.cells, self.counts))
-        build.margin(f"{name}_margin", name, self.tiling, self.margin)
-        return rows, quarantined
-
-    def _route_all(self) -> int:
-        """Spill rows to their partitions; those without a position go beside the catalogs."""
-        sink = pa.BufferOutputStream()
-        count = 0
-        with pq.ParquetWriter(sink, self.part_schema, compression="zstd") as quarantine:
-            for table in self._parts():
-                valid = _valid(table)
-                self._route(self._placed(table.filter(pa.array(valid))))
-                if not valid.all():
-                    lost = table.filter(pa.array(~valid))
-                    quarantine.write_table(lost)
-                    count += lost.num_rows
-        uri = self.run.quarantine(self.name)
-        if count:
-            storage.write_bytes(uri, sink.getvalue().to_pybytes())
-        else:
-            storage.delete(uri)
-        return count
-
-    def _count(self) -> tuple[IntArray, IntArray]:
-        counter = CellCounter()
-        for table in self._parts(["ra", "dec"]):
-            cells = _cells(table.filter(pa.array(_valid(table))))
-            counter.add(coarser(cells, self.deepest))
-        cells, counts = counter.totals()
-        if not len(cells):
+    def __init__(self, rows: RowSource, shape: Shape, scratch: Path) -> None:
+        self.rows = rows
+        self.shape = shape
+        self.counts = shape.count(rows)
+        if not len(self.counts[0]):
             raise ReleaseError(
-                f"{self.run.uri}: no row of {self.name} has a position, so there is no catalog; "
+                f"no row of {shape.name} has a position, so there is no catalog; "
                 "give right ascensions and declinations with --labels"
             )
-        return cells, counts
+        self.tiling = Tiling.split(*self.counts, shape.info.rows_per_partition, shape.deepest)
+        self.primary = Spill(scratch / "primary", shape.schema)
+        self.margin = Spill(scratch / "margin", shape.schema)
 
-    def _parts(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
-        for unit in range(self.units):
-            uri = self.run.part(self.name, unit)
-            with storage.open_input(uri) as source:
-                file = pq.ParquetFile(source)
-                if not file.schema_arrow.equals(self.part_schema):
-                    raise ReleaseError(
-                        f"{uri}: its columns are not those of {self.name}; it comes from another "
-                        "version or model: delete the run folder and run again"
-                    )
-                for group in range(file.num_row_groups):
-                    yield file.read_row_group(group, columns=columns)
-
-    def _placed(self, rows: pa.Table) -> pa.Table:
-        columns = [pa.array(_cells(rows)), *rows.itercolumns()]
-        return pa.Table.from_arrays(columns, schema=self.schema)
-
-    def _route(self, rows: pa.Table) -> None:
-        cells = rows.column(HEALPIX.name).to_numpy()
-        self.primary.add(rows, self.tiling.partition_of(cells))
-        order = margin_order(self.info.margin_arcsec)
-        index, partitions = margin_targets(cells, self.tiling, order)
-        if len(index):
-            self.margin.add(rows.take(pa.array(index)), partitions)
+    def write(self, folder: ReleaseFolder, name: str, on_lost: Callable[[pa.Table], None]) -> int:
+        """Write both tables; returns the rows of the catalog."""
+        for table in self.rows.tables():
+            placed = is_placed(table)
+            if not placed.all():
+                on_lost(table.filter(pa.array(~placed)))
+            self.shape.route(table, self.tiling, self.primary, self.margin)
+        self.primary.flush()
+        self.margin.flush()
+        build = _tables.Build(folder, self.shape.kind, self.shape.info, self.shape.schema)
+        rows = build.primary(name, self.tiling, self.primary, self.counts)
+        build.margin(f"{name}_margin", name, self.tiling, self.margin)
+        return rows
 
 
-def _positions(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
-    """Right ascension and declination, NaN where null."""
-    ra, dec = (pc.fill_null(table.column(name), float("nan")) for name in ("ra", "dec"))
-    return ra.to_numpy(), dec.to_numpy()
+class _Quarantine:
+    """Rows without a position, which are kept beside the catalogs."""
 
+    def __init__(self, schema: pa.Schema) -> None:
+        self._sink = pa.BufferOutputStream()
+        self._writer = pq.ParquetWriter(self._sink, schema, compression="zstd")
+        self.count = 0
 
-def _valid(table: pa.Table) -> np.ndarray:
-    return has_position(*_positions(table))
+    def add(self, rows: pa.Table) -> None:
+        """Keep some rows."""
+        self._writer.write_table(rows)
+        self.count += rows.num_rows
 
-
-def _cells(table: pa.Table) -> IntArray:
-    return cells_of(*_positions(table))
+    def save(self, uri: str) -> None:
+        """Write what was kept, or remove what an earlier run kept."""
+        self._writer.close()
+        if self.count:
+            storage.write_bytes(uri, self._sink.getvalue().to_pybytes())
+        else:
+            storage.delete(uri)
 
 
 @contextmanager
-def _scratch_folder(target_uri: str) -> Iterator[Path]:
+def scratch_folder(target_uri: str) -> Iterator[Path]:
     """Folder beside a local target, so that the final rename stays on one file system."""
     if storage.is_local(target_uri):
         target = Path(storage.normalise(target_uri))

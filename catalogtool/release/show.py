@@ -29,12 +29,12 @@ def summarise(catalog_uri: str, rows: int = 5) -> CatalogSummary:
         If there is no collection.
     """
     table = Collection.list(catalog_uri).primary
-    properties, schema, tiling = table.properties, table.schema, table.tiling
+    properties, schema = table.properties, table.schema
     shown: list[tuple[str, ...]] = []
-    for index in range(len(tiling)):
+    for data in table.files:
         if len(shown) >= rows:
             break
-        with table.open(tiling, index) as file:
+        with table.open(data.path) as file:
             batch = next(file.iter_batches(batch_size=rows - len(shown)))
         shown += [tuple(_text(value) for value in row.values()) for row in batch.to_pylist()]
     return CatalogSummary(list(properties.items()), tuple(schema.names), shown)

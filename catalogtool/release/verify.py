@@ -210,12 +210,14 @@ def _check_partitions(collection: Collection) -> Check:
         count += len(listed)
         problems += [f"{table.name}: no file of {pair}" for pair in sorted(listed - files)]
         problems += [f"{table.name}: {pair} is not listed" for pair in sorted(files - listed)]
+        if table.is_growing:  # readers would take its partitions twice from footers
+            continue
         footers = pq.read_metadata(io.BytesIO(table.read("dataset/_metadata")))
         promised = int(table.properties["hats_nrows"])
         if footers.num_rows != promised:
             text = f"{footers.num_rows} rows in _metadata, {promised} in hats_nrows"
             problems.append(f"{table.name}: {text}")
-    return _result("partitions listed", problems, f"{count} files in partition_info.csv")
+    return _result("partitions listed", problems, f"{count} partitions in partition_info.csv")
 
 
 def _check_voparquet(collection: Collection) -> Check:
@@ -257,7 +259,7 @@ def _check_rows(collection: Collection, ledger: LedgerTotals | None) -> Iterator
     yield _check_counts(primary, findings, ledger)
     yield _check_margin_count(margin, margin_rows)
     for name, problems in findings.problems.items():
-        yield _result(name, problems, f"{findings.rows} rows in {len(scan.tiling)} files")
+        yield _result(name, problems, f"{findings.rows} rows in {len(scan.files)} files")
 
 
 def _check_counts(primary: Table, findings: Findings, ledger: LedgerTotals | None) -> Check:

@@ -1,5 +1,6 @@
 """What a survey file may say."""
 
+from datetime import date
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -64,6 +65,9 @@ class InputSource(Settings):
     ra_column: str = "ra"
     dec_column: str = "dec"
     image_column: str = "image"
+    time_column: str | None = None
+    """Column of the time of observation, in image tables and label tables: MJD, or timestamps in
+    UTC."""
     split_column: str | None = None
     """Column that sets ``test`` objects apart from ``train`` objects."""
     id_pattern: str = r"(?P<object_id>.+?)"
@@ -97,6 +101,10 @@ class Simulation(Settings):
     median_redshift: Annotated[float, Field(gt=0)] = 0.8
     radius_at_limit: Angle = 0.2 * u.arcsec
     """Typical half-light radius of the faintest objects; brighter ones are larger."""
+    first_night: date | None = None
+    """Evening of the first observing night; None: nobody knows when objects were observed."""
+    nights: PositiveInt = 1
+    """Nights over which the objects are spread evenly."""
 
     @field_validator("shares")
     @classmethod

@@ -100,6 +100,28 @@ def load_model(uri: str) -> Model:
     return Model(uri, record["model_id"], spec, record["metrics"], network.eval())
 
 
+def read_trainings(uri: str) -> tuple[TrainingSpec, ...]:
+    """How a model came about: the specifications of its trainings, first to last.
+
+    Parameters
+    ----------
+    uri : str
+        Folder of the model; the models from which its trainings started are beside it.
+
+    Raises
+    ------
+    ModelError
+        If there is no model, or one from which it started is not beside it.
+    """
+    folder, _, _ = uri.rstrip("/").rpartition("/")
+    _, spec = _read_record(uri)
+    specs = [spec]
+    while (before := specs[0].starts_from) is not None:
+        _, earlier = _read_record(storage.join(folder, before[:16]))
+        specs.insert(0, earlier)
+    return tuple(specs)
+
+
 def find_model(uri: str) -> Model | None:
     """Read a model if there is one.
 

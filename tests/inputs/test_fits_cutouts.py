@@ -94,6 +94,7 @@ def test_both_libraries_tell_the_same(tmp_path: Path, opener: object) -> None:
         np.testing.assert_allclose(images.pixels(1), pixels(5)[:12], atol=0.2)
         assert _fits.position_of(images.header(0), (16, 16)) == pytest.approx((150, 2))
         assert _fits.position_of(images.header(1), (16, 16)) == pytest.approx((150, 2))
+        assert images.primary_header()["SIMPLE"]
 
 
 def test_without_fitsio_astropy_reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,6 +231,22 @@ def test_the_position_is_that_of_astropy(keys: dict[str, float], ra: float, dec:
     expected = WCS(header).celestial.all_pix2world([[24.5, 16.0]], 1)[0]
     found = _fits.position_of(header, shape)
     assert found == pytest.approx(tuple(expected), abs=1e-9)
+
+
+def test_times_come_from_headers_and_else_from_the_table(tmp_path: Path) -> None:
+    folder = tmp_path / "cutouts"
+    folder.mkdir()
+    timed = tan_header()
+    timed["MJD-OBS"] = 60000.25
+    write_fits(folder / "a.fits", {"G": pixels(1)}, timed)
+    primary = fits.PrimaryHDU(header=fits.Header({"EXPSTART": 60001.25}))
+    fits.HDUList([primary, fits.ImageHDU(pixels(2), name="G")]).writeto(folder / "b.fits")
+    write_fits(folder / "c.fits", {"G": pixels(3)})
+    write_fits(folder / "d.fits", {"G": pixels(4)}, tan_header())
+    table = tmp_path / "times.csv"
+    table.write_text("object_id,ra,dec,when\na,1,2,60009\nb,1,2,\nc,1,2,60002.25\n")
+    rows = listed(Format(small_survey(time_column="when"), str(folder), str(table)))
+    assert rows.column("observed_mjd").to_pylist() == [60000.25, 60001.25, 60002.25, None]
 
 
 def test_headers_without_a_sky_have_no_position() -> None:

@@ -206,6 +206,17 @@ def test_labels_positions_and_splits_are_columns_of_the_table(tmp_path: Path) ->
     assert rows.column("flags").to_pylist() == [0, Flag.NO_POSITION, 0]
 
 
+def test_times_are_a_column_of_the_table_or_of_the_label_table(tmp_path: Path) -> None:
+    survey = small_survey(RGB, time_column="mjd")
+    pictures = [jpeg(picture(1))] * 2
+    own = write(tmp_path / "own.parquet", pictures, object_id=["a", "b"], mjd=[60000.5, None])
+    assert listed(Format(survey, own)).column("observed_mjd").to_pylist() == [60000.5, None]
+    table = tmp_path / "labels.csv"
+    table.write_text("object_id,ra,dec,mjd\nb,5,6,60001.5\n")
+    rows = listed(Format(survey, own, str(table)))
+    assert rows.column("observed_mjd").to_pylist() == [60000.5, 60001.5]
+
+
 def test_a_label_table_takes_the_place_of_the_own_columns(tmp_path: Path) -> None:
     own = {name: [1 / 3, 1 / 3] for name in COLUMNS}
     uri = write(tmp_path / "t.parquet", [jpeg(picture(1))] * 2, object_id=["a", "b"], **own)
