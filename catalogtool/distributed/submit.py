@@ -69,7 +69,8 @@ class Jobs:
     """
 
     def __init__(self, address: str, *, insecure: bool = False) -> None:
-        logging.getLogger("ray").setLevel(logging.WARNING)
+        for name in ("ray.dashboard", "ray._private"):  # Ray sets the level of "ray" itself
+            logging.getLogger(name).setLevel(logging.WARNING)
         self.address = address.rstrip("/")
         os.environ["RAY_AUTH_MODE"] = "token" if _asks_for_token(self.address) else "disabled"
         if os.environ["RAY_AUTH_MODE"] == "token":

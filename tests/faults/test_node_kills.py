@@ -15,7 +15,7 @@ from small_survey import write_survey
 
 pytestmark = [pytest.mark.ray, pytest.mark.s3, pytest.mark.slow, pytest.mark.timeout(1200)]
 
-OBJECTS = 600
+OBJECTS = 400
 BUCKET = "s3://ready"
 END_S = 600
 rng = random.Random(7)
@@ -37,7 +37,7 @@ class Production:
         self.rig = rig
         self.log = log
         self.words = ["produce", "--json", "--survey", str(survey), "--output", output]
-        self.words += ["--form", "channels_last", "--unit-objects", "16", "--epochs", "40"]
+        self.words += ["--form", "channels_last", "--unit-objects", "16", "--epochs", "20"]
 
     def start(self) -> subprocess.Popen[bytes]:
         there = ("--cluster", ADDRESS, "--train-workers", "2")
