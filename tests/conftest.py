@@ -6,9 +6,14 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from fault_proxy import FaultProxy, fault_proxy
 from s3_server import running_server, s3_client, s3_environment
+
+# Machines differ; what is slow is seen in benchmarks.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture

@@ -12,8 +12,17 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 runner = CliRunner()
 
 
+def _top_level() -> list[str]:
+    groups = [str(group.name) for group in app.registered_groups]
+    return [*_single_commands(), *groups]
+
+
+def _single_commands() -> list[str]:
+    return [str(command.name) for command in app.registered_commands]
+
+
 def _commands() -> list[list[str]]:
-    verbs = "produce|survey|catalog|doctor|method"
+    verbs = "|".join(_top_level())
     found = re.findall(rf"(?:^|/|`)catalogtool ((?:{verbs})[^`\n]*)", README, flags=re.MULTILINE)
     return [shlex.split(line.split("&&")[0], comments=True) for line in found]
 
@@ -28,7 +37,7 @@ def test_every_command_that_the_readme_names_exists_with_those_options() -> None
     assert len(commands) > 5
     for words in commands:
         verbs = [word for word in words[:2] if re.fullmatch(r"[a-z]+", word)]
-        verbs = verbs[:1] if verbs[0] in ("produce", "doctor") else verbs
+        verbs = verbs[:1] if verbs[0] in _single_commands() else verbs
         shown = runner.invoke(app, [*verbs, "--help"])
         assert shown.exit_code == 0, words
         for option in (word for word in words if word.startswith("--")):
@@ -36,5 +45,5 @@ def test_every_command_that_the_readme_names_exists_with_those_options() -> None
 
 
 def test_the_readme_names_every_top_level_command() -> None:
-    for command in ("produce", "survey", "catalog", "doctor"):
+    for command in _top_level():
         assert f"catalogtool {command}" in README

@@ -1,17 +1,16 @@
-"""Units over a Ray cluster: the driver hands out numbers and takes back ledger lines.
+"""Units over a Ray cluster: Ray Data hands out numbers and takes back ledger lines."""
 
-A worker that dies, alone or with its machine, costs the unit that it had in hand: another one
-takes that unit, and a new worker starts wherever there is room.
-"""
-
+import logging
+import os
+import socket
 import time
-from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import ray
-import ray.exceptions as ray_errors
+from ray.data import ActorPoolStrategy, DataContext
+from ray.data.exceptions import ExecutionTimeoutError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from catalogtool.distributed.cluster import reachable
 from catalogtool.distributed.failures import unwrap
@@ -24,41 +23,64 @@ MAX_ATTEMPTS = 3
 STALL_S = 900.0
 """Default patience between two finished units, start of the workers included."""
 _START_DEATHS = 5  # in a row, before a unit is begun
-_DEATHS = (ray_errors.RayActorError, ray_errors.OutOfMemoryError)
+_WORKER_CPUS = 0.5
+"""What a worker claims of its one CPU: the workers of a lost machine find room on the others."""
+
+# What Ray Data prints goes to its log file as well, and its errors are raised.
+for _handler in logging.getLogger("ray.data").handlers:
+    if isinstance(_handler, logging.StreamHandler):
+        _handler.setLevel(logging.CRITICAL)
 
 
-@ray.remote(max_restarts=0, scheduling_strategy="SPREAD")
+@ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)
+class Attempts:
+    """Who works on what, and how often each unit was begun: what a dead worker cannot tell."""
+
+    def __init__(self) -> None:
+        self.begun: dict[int, int] = {}
+        self.running: dict[int, tuple[str, float]] = {}
+
+    def begin(self, unit: int, worker: str) -> int:
+        """Note that a worker begins a unit, and count how often that happened."""
+        self.begun[unit] = self.begun.get(unit, 0) + 1
+        self.running[unit] = (worker, time.monotonic())
+        return self.begun[unit]
+
+    def finish(self, unit: int) -> None:
+        """Note that a unit is finished."""
+        self.running.pop(unit, None)
+
+    def unfinished(self) -> list[str]:
+        """Describe the units that were begun and not finished."""
+        now = time.monotonic()
+        return [
+            f"unit {unit} since {now - start:.0f} s on {worker}, attempt {self.begun[unit]}"
+            for unit, (worker, start) in sorted(self.running.items())
+        ]
+
+
 class UnitActor:
-    """A worker process around `UnitWorker`."""
+    """A worker process of Ray Data around `UnitWorker`."""
 
-    def __init__(self, task: UnitTask) -> None:
-        self.task = task
+    def __init__(self, task: UnitTask, attempts: Any) -> None:  # noqa: ANN401 - an actor handle
+        self.attempts = attempts
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.worker = UnitWorker(task)
 
-    def start(self) -> str:
-        """Load the model, and say which machine this is; what goes wrong keeps its type."""
-        self.worker = UnitWorker(self.task)
-        return str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
-
-    def process(self, unit: int) -> bytes:
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Process one unit; its ledger line is all that travels."""
-        return self.worker.process(unit).to_bytes()
-
-
-@dataclass(frozen=True)
-class _Worker:
-    """An actor that has started, and where."""
-
-    actor: Any
-    node: str
-
-
-@dataclass(frozen=True)
-class _Begun:
-    """A unit in hand."""
-
-    unit: int
-    worker: _Worker
-    since: float
+        unit = int(row["unit"])
+        attempt = ray.get(self.attempts.begin.remote(unit, self.name))
+        if attempt > MAX_ATTEMPTS:
+            raise ClusterError(
+                f"unit {unit} ended its worker process {MAX_ATTEMPTS} times; its cutouts may need "
+                "more memory than there is, or crash a library. Finished units are kept; look at "
+                f"the manifest's row group {unit}, remove or repair its inputs, and run again",
+                unit=unit,
+            )
+        line = self.worker.process(unit)
+        self.attempts.finish.remote(unit)
+        return {"line": line.to_bytes()}
 
 
 def run_units(
@@ -77,7 +99,7 @@ def run_units(
     units : iterable of int
         Units that are not finished yet.
     workers : int
-        Worker processes, one CPU (and GPU) each. The work begins when the first one is there.
+        Worker processes; a fixed number, spread over the machines.
     on_line : callable
         Told about every finished unit, in the order of finishing.
     stall_s : float
@@ -92,123 +114,69 @@ def run_units(
     CatalogtoolError
         Whatever a worker raised, unchanged.
     """
-    crew = _Crew(task, units, stall_s)
+    missing = list(units)
+    if not missing:
+        return
+    here = ray.get_runtime_context().get_node_id()
+    attempts = Attempts.options(  # type: ignore[attr-defined]
+        scheduling_strategy=NodeAffinitySchedulingStrategy(here, soft=True)
+    ).remote()
+    workers = min(workers, len(missing))
+    outstanding = set(missing)
     try:
-        for line in crew.lines(workers):
+        for line in _lines(task, missing, workers, attempts, stall_s):
+            outstanding.discard(line.unit)
             on_line(line)
+    except ExecutionTimeoutError:
+        raise _no_progress(outstanding, attempts, stall_s) from None
     except Exception as error:
         found = unwrap(error)
         if found is error:
             raise
         raise found from error
     finally:
-        crew.dismiss()
+        ray.kill(attempts)
 
 
-class _Crew:
-    """The workers of a run, and who has which unit in hand.
+def _lines(
+    task: UnitTask,
+    units: list[int],
+    workers: int,
+    attempts: Any,  # noqa: ANN401 - an actor handle
+    stall_s: float,
+) -> Iterator[LedgerLine]:
+    # A dataset copies the context when it is created.
+    context = DataContext.get_current()
+    context.scheduling_strategy = "SPREAD"
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.raise_original_map_exception = True
+    context.execution_no_progress_timeout_s = stall_s
+    context.max_consecutive_actor_init_deaths = _START_DEATHS
+    numbers = [{"unit": unit} for unit in units]
+    dataset = ray.data.from_items(numbers, override_num_blocks=len(units)).map(
+        UnitActor,  # type: ignore[arg-type]
+        fn_constructor_args=(task, attempts),
+        # Not more than one: a unit that waits behind a hanging one would hang with it.
+        compute=ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=1),
+        num_cpus=_WORKER_CPUS,
+        num_gpus=1 if reachable("GPU") else None,
+    )
+    # Nothing is fetched ahead: a finished unit is news at once, not when the next one is finished.
+    for batch in dataset.iter_batches(batch_size=None, prefetch_batches=0, batch_format="pyarrow"):
+        for line in batch.column("line").to_pylist():  # type: ignore[union-attr]
+            yield LedgerLine.from_bytes(line, "ledger line of a worker")
 
-    One unit each and not more: a unit that waits behind a hanging one would hang with it.
-    """
 
-    def __init__(self, task: UnitTask, units: Iterable[int], stall_s: float) -> None:
-        self.waiting = deque(units)
-        self.stall_s = stall_s
-        self.starting: dict[ray.ObjectRef[Any], Any] = {}
-        self.idle: list[_Worker] = []
-        self.begun: dict[ray.ObjectRef[Any], _Begun] = {}
-        self.attempts: Counter[int] = Counter()
-        self.start_deaths = 0
-        self.news_at = time.monotonic()
-        gpus = 1 if reachable("GPU") else 0
-        self._new = UnitActor.options(num_cpus=1, num_gpus=gpus)  # type: ignore[attr-defined]
-        self._task = ray.put(task) if self.waiting else None
-
-    def lines(self, workers: int) -> Iterator[LedgerLine]:
-        """Do all units; yield their lines as they are finished."""
-        for _ in range(min(workers, len(self.waiting))):
-            self._hire()
-        while self.waiting or self.begun:
-            self._hand_out()
-            for done in self._wait():
-                if done in self.starting:
-                    self._take_in(done)
-                elif line := self._take_back(done):
-                    yield line
-
-    def dismiss(self) -> None:
-        """End all workers, those that never started included."""
-        actors = [begun.worker.actor for begun in self.begun.values()]
-        actors += [worker.actor for worker in self.idle]
-        for actor in [*actors, *self.starting.values()]:
-            ray.kill(actor)
-
-    def _hire(self) -> None:
-        actor = self._new.remote(self._task)
-        self.starting[actor.start.remote()] = actor
-
-    def _hand_out(self) -> None:
-        while self.idle and self.waiting:
-            worker, unit = self.idle.pop(), self.waiting.popleft()
-            self.attempts[unit] += 1
-            done = worker.actor.process.remote(unit)
-            self.begun[done] = _Begun(unit, worker, time.monotonic())
-
-    def _wait(self) -> list["ray.ObjectRef[Any]"]:
-        patience = self.news_at + self.stall_s - time.monotonic()
-        expected = [*self.begun, *self.starting]
-        done, _ = ray.wait(expected, num_returns=1, timeout=max(0.0, patience))
-        if not done:
-            raise self._no_progress()
-        return done
-
-    def _take_in(self, done: "ray.ObjectRef[Any]") -> None:
-        actor = self.starting.pop(done)
-        try:
-            self.idle.append(_Worker(actor, ray.get(done)))
-            self.start_deaths = 0
-        except _DEATHS:
-            self.start_deaths += 1
-            if self.start_deaths > _START_DEATHS:
-                raise
-            self._hire()
-
-    def _take_back(self, done: "ray.ObjectRef[Any]") -> LedgerLine | None:
-        begun = self.begun.pop(done)
-        try:
-            line = LedgerLine.from_bytes(ray.get(done), "ledger line of a worker")
-        except _DEATHS:
-            self._refuse_poison(begun.unit)
-            ray.kill(begun.worker.actor)  # it may be alive behind a broken network
-            self.waiting.appendleft(begun.unit)
-            self._hire()
-            return None
-        self.idle.append(begun.worker)
-        self.news_at = time.monotonic()
-        return line
-
-    def _refuse_poison(self, unit: int) -> None:
-        if self.attempts[unit] >= MAX_ATTEMPTS:
-            raise ClusterError(
-                f"unit {unit} ended its worker process {MAX_ATTEMPTS} times; its cutouts may need "
-                "more memory than there is, or crash a library. Finished units are kept; look at "
-                f"the manifest's row group {unit}, remove or repair its inputs, and run again",
-                unit=unit,
-            ) from None
-
-    def _no_progress(self) -> NoProgressError:
-        now = time.monotonic()
-        begun = sorted(self.begun.values(), key=lambda begun: begun.unit)
-        running = [
-            f"unit {b.unit} since {now - b.since:.0f} s on {b.worker.node}, "
-            f"attempt {self.attempts[b.unit]}"
-            for b in begun
-        ]
-        outstanding = sorted([*self.waiting, *(b.unit for b in begun)])
-        return NoProgressError(
-            f"no unit finished for {self.stall_s:.0f} s; {len(outstanding)} units are outstanding. "
-            f"Begun: {'; '.join(running) or 'none, the workers did not start'}. The input may not "
-            "answer, or the cluster may have too few free CPUs. Finished units are kept; run again",
-            outstanding=outstanding,
-            running=running,
-        )
+def _no_progress(outstanding: set[int], attempts: Any, stall_s: float) -> NoProgressError:  # noqa: ANN401
+    try:
+        running = ray.get(attempts.unfinished.remote(), timeout=5)
+    except Exception as error:  # noqa: BLE001 - the cluster may be as dead as it looks
+        running = [f"nothing is known of the workers: {type(error).__name__}"]
+    return NoProgressError(
+        f"no unit finished for {stall_s:.0f} s; {len(outstanding)} units are outstanding. Begun: "
+        f"{'; '.join(running) or 'none, the workers did not start'}. The input may not answer, "
+        "or the cluster may have too few free CPUs. Finished units are kept; run again",
+        outstanding=sorted(outstanding),
+        running=running,
+    )

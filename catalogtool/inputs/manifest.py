@@ -155,9 +155,13 @@ def _write(tables: Iterator[pa.Table], path: Path, unit_objects: int) -> tuple[s
     """Write the rows; returns their hash, their ids and the number of units."""
     digest = hashlib.sha256(str(unit_objects).encode())
     chunks: list[Ids] = []
-    with pq.ParquetWriter(
-        path, MANIFEST_SCHEMA, compression="zstd", write_statistics=list(_COUNTED.values())
-    ) as writer:
+    counted = list(_COUNTED.values())
+    with (
+        path.open("wb") as sink,  # closed also where the disk is full, which the writer is not
+        pq.ParquetWriter(
+            sink, MANIFEST_SCHEMA, compression="zstd", write_statistics=counted
+        ) as writer,
+    ):
         for table in _rechunk(tables, unit_objects):
             writer.write_table(table, row_group_size=unit_objects)
             digest.update(_content(table))

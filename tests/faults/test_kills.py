@@ -21,7 +21,7 @@ from catalogtool.ledger import finished_units, read_ledger, totals
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 
-KILLS_OF_A_KIND = 15
+KILLS_OF_A_KIND = 10
 START_S = 10.0  # the driver may die as early as while it imports
 WORK_S = 3.0
 QUIET_S = 300
@@ -59,10 +59,13 @@ def title(process: psutil.Process) -> str:
 
 
 def victims(driver: subprocess.Popen[bytes], kind: str) -> list[psutil.Process]:
-    """Processes of a kind: the driver at any time, actors once they exist."""
+    """Processes of a kind, once workers exist; the driver at any time."""
     if kind == "driver":
         return [psutil.Process(driver.pid)]
-    return [p for p in descendants(driver) if title(p).startswith("ray::UnitActor")]
+    workers = [p for p in descendants(driver) if title(p).startswith("ray::")]
+    actors = [p for p in workers if "MapWorker" in title(p)]
+    others = [p for p in workers if p not in actors and "Agent" not in title(p)]
+    return actors if kind == "actor" else others if actors else []
 
 
 def end_orphans(processes: list[psutil.Process]) -> list[str]:
@@ -99,7 +102,7 @@ def kill_in_turn(
 
 def test_any_kills_at_any_time_leave_the_bytes_of_a_quiet_run(quiet: UnitTask) -> None:
     rng = random.Random(20)
-    kinds = KILLS_OF_A_KIND * ["driver", "actor"]
+    kinds = KILLS_OF_A_KIND * ["driver", "worker", "actor"]
     rng.shuffle(kinds)
     kills: Counter[str] = Counter()
     families: set[psutil.Process] = set()
