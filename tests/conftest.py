@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,9 @@ import hypothesis
 import pytest
 from fault_proxy import FaultProxy, fault_proxy
 from s3_server import running_server, s3_client, s3_environment
+
+# What starts in the background ignores Ctrl-C, and so would all that these tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Machines differ; what is slow is seen in benchmarks.
 hypothesis.settings.register_profile("patient", deadline=None)

@@ -58,11 +58,18 @@ def scratch_folder(path: str | None) -> Iterator[Path]:
     """A hidden folder inside of another (None: the system's), which goes when the block ends."""
     try:
         if path is not None:
-            Path(path).mkdir(parents=True, exist_ok=True)
+            _make_folder(Path(path))
         with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=path) as scratch:
             yield Path(scratch)
     except OSError as error:
         raise _storage_error(path or tempfile.gettempdir(), error) from error
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:  # of a system folder such as /proc
+        raise StorageError(f"{folder}: cannot be written here; choose another --output") from error
 
 
 class LocalBackend:
