@@ -147,7 +147,6 @@ def _lines(
 ) -> Iterator[LedgerLine]:
     # A dataset copies the context when it is created.
     context = DataContext.get_current()
-    context.scheduling_strategy = "SPREAD"
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.raise_original_map_exception = True
