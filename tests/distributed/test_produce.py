@@ -122,7 +122,7 @@ def interrupted_prediction(real_input: RealInput, folder: Path) -> Interrupted:
     """Ctrl-C once some of the 100 units are finished."""
 
     def predicts() -> bool:
-        return next(folder.glob("out/runs/*/ledger/unit-0000*.json"), None) is not None
+        return next(folder.glob("out/runs/*/ledger/unit-0001*.json"), None) is not None
 
     return interrupt(real_input.words, predicts, folder / "prediction.log")
 

@@ -59,6 +59,18 @@ class Production:
             assert time.monotonic() < deadline, self.told()
             time.sleep(0.1)
 
+    def wait_for_units(self, running: subprocess.Popen[bytes]) -> None:
+        """Wait until some units are finished, and a little longer."""
+        program = (
+            "import sys\nfrom catalogtool import storage\n"
+            "print(sum('/ledger/' in info.uri for info in storage.list_files(sys.argv[1])))"
+        )
+        self.wait_for("predict …", running)
+        runs = f"{self.words[self.words.index('--output') + 1]}/runs"
+        while not int(self.rig.python(program, runs)):
+            assert running.poll() is None, self.told()
+        time.sleep(rng.uniform(0, 1))
+
 
 @pytest.fixture(scope="module")
 def survey(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -127,8 +139,7 @@ def test_a_machine_lost_in_inference_costs_its_units_in_hand_and_no_bit_of_the_c
     give_model(rig, model, f"{BUCKET}/inference")
     production = Production(rig, survey, f"{BUCKET}/inference", tmp_path / "log")
     running = production.start()
-    production.wait_for("predict …", running)
-    time.sleep(rng.uniform(6, 10))
+    production.wait_for_units(running)
     rig.kill(2)
     assert "predict: done" not in production.told()
     outcome = production.finish(running)
@@ -143,8 +154,7 @@ def test_the_head_lost_in_inference_and_the_same_command_again_leave_the_same_ca
     give_model(rig, model, f"{BUCKET}/head")
     production = Production(rig, survey, f"{BUCKET}/head", tmp_path / "log")
     running = production.start()
-    production.wait_for("predict …", running)
-    time.sleep(rng.uniform(6, 10))
+    production.wait_for_units(running)
     for number in (1, 2, 3):
         rig.kill(number)
     assert "predict: done" not in production.told()
