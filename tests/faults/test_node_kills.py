@@ -37,7 +37,7 @@ class Production:
         self.rig = rig
         self.log = log
         self.words = ["produce", "--json", "--survey", str(survey), "--output", output]
-        self.words += ["--form", "channels_last", "--unit-objects", "16", "--epochs", "20"]
+        self.words += ["--form", "channels_last", "--unit-objects", "2", "--epochs", "20"]
 
     def start(self) -> subprocess.Popen[bytes]:
         there = ("--cluster", ADDRESS, "--train-workers", "2")
