@@ -11,6 +11,7 @@ from torch import nn
 from catalogtool.config._base import Settings
 from catalogtool.config.training import Domain
 from catalogtool.networks._base import Network
+from catalogtool.networks._domain_norm import has_domain_norm, use_domain
 
 LossTerms = dict[str, torch.Tensor]
 LabelLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -28,20 +29,27 @@ class DomainBatch:
     Attributes
     ----------
     images : Tensor, shape (B, C, H, W), float32
-        Prepared and augmented cutouts.
+        Prepared and weakly augmented cutouts.
     votes : Tensor, shape (B, K), float32, or None
         Vote fractions (one-hot for hard labels); None for the unlabelled domain.
+    strong : Tensor, shape (B, C, H, W), float32, or None
+        The same weakly augmented cutouts after the survey's strong changes as well, for methods
+        that ask for them. Both views have the same handedness.
     """
 
     images: torch.Tensor
     votes: torch.Tensor | None
+    strong: torch.Tensor | None = None
+
+
+Batches = dict[Domain, DomainBatch]
 
 
 class Method(nn.Module):
     """How a network learns. Files of this folder export ``Options`` and ``Method``.
 
-    The network and anything else that is trained are submodules, so that optimiser and checkpoint
-    find them.
+    The network and anything else that is trained or remembered (discriminators, banks, mixtures,
+    tuners) are submodules and buffers, so that optimiser and checkpoint find them.
 
     Parameters
     ----------
@@ -55,8 +63,14 @@ class Method(nn.Module):
 
     domains: ClassVar[tuple[Domain, ...]]
     """What every batch holds."""
+    optional: ClassVar[tuple[Domain, ...]] = ()
+    """What a batch may hold besides, where there is any: few target labels, or none."""
     starts_from: ClassVar[str | None] = None
     """Method whose trained weights this one starts from; None: fresh weights."""
+    wants_strong: ClassVar[bool] = False
+    """Whether batches hold strongly augmented views too."""
+    universal: ClassVar[bool] = False
+    """Whether the target may have classes that the source lacks, and the other way round."""
 
     def __init__(self, network: Network, label_loss: LabelLoss, options: MethodOptions) -> None:
         super().__init__()
@@ -65,13 +79,54 @@ class Method(nn.Module):
         self.options = options
 
     @abstractmethod
-    def forward(self, batches: dict[Domain, DomainBatch], progress: float) -> LossTerms:
+    def forward(self, batches: Batches, progress: float) -> LossTerms:
         """Losses of one step; the loop minimises their sum and logs each by name.
 
         Parameters
         ----------
         batches : dict
-            One batch per domain of `domains`.
+            One batch per domain of `domains`, and of `optional` where there is any.
         progress : float
             Share of the training that is done, 0 to 1.
         """
+
+    def watch(self) -> dict[str, float]:
+        """Figures of the last step that are logged but not minimised."""
+        return {}
+
+    def embed(self, images: dict[Domain, torch.Tensor]) -> dict[Domain, torch.Tensor]:
+        """Features (B, D) of every domain's cutouts.
+
+        Labelled cutouts of both surveys share one forward pass, and so their batch statistics;
+        unlabelled ones have a pass of their own, as in Saito et al. 2019. With a normalisation of
+        each domain's own, the passes are one per survey.
+        """
+        if has_domain_norm(self.network):
+            passes: tuple[tuple[Domain, ...], ...] = (
+                ("source",),
+                ("target_labelled", "target_unlabelled"),
+            )
+        else:
+            passes = (("source", "target_labelled"), ("target_unlabelled",))
+        features: dict[Domain, torch.Tensor] = {}
+        for members in passes:
+            present = [domain for domain in members if domain in images]
+            if not present:
+                continue
+            use_domain(self.network, "source" if "source" in present else "target")
+            together = self.network.features(torch.cat([images[domain] for domain in present]))
+            parts = together.split([len(images[domain]) for domain in present])
+            features |= dict(zip(present, parts, strict=True))
+        return features
+
+    def supervised(self, batches: Batches, features: dict[Domain, torch.Tensor]) -> torch.Tensor:
+        """Loss of all labelled cutouts of both surveys together."""
+        labelled = [domain for domain, batch in batches.items() if batch.votes is not None]
+        logits = self.network.classify(torch.cat([features[domain] for domain in labelled]))
+        votes = [votes for domain in labelled if (votes := batches[domain].votes) is not None]
+        return self.label_loss(logits, torch.cat(votes))
+
+
+def images_of(batches: Batches) -> dict[Domain, torch.Tensor]:
+    """The weakly augmented cutouts of every domain."""
+    return {domain: batch.images for domain, batch in batches.items()}
