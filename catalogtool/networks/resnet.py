@@ -2,8 +2,7 @@
 
 References
 ----------
-He et al. 2016, CVPR (arXiv:1512.03385). The head with a temperature: Saito et al. 2019, ICCV
-(arXiv:1904.06487), section 3.1.
+He et al. 2016, CVPR (arXiv:1512.03385).
 """
 
 from typing import Annotated, Literal, Self
@@ -15,6 +14,7 @@ from torch.nn import functional
 
 from catalogtool.networks._base import Network as BaseNetwork
 from catalogtool.networks._base import NetworkOptions
+from catalogtool.networks._heads import build_head
 
 
 class Options(NetworkOptions):
@@ -76,29 +76,6 @@ class ResidualBlock(nn.Module):
         return functional.relu(self.body(maps) + self.shortcut(every))
 
 
-class CosineHead(nn.Module):
-    """Class logits that depend on the direction of the features alone.
-
-    Parameters
-    ----------
-    features, classes : int
-        Length of the feature vectors and number of classes.
-    temperature : float
-        Divides the cosines.
-    """
-
-    def __init__(self, features: int, classes: int, temperature: float) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.empty(classes, features))
-        nn.init.xavier_normal_(self.weight)
-        self.temperature = temperature
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Logits of shape (B, K)."""
-        directions = functional.normalize(features)
-        return functional.linear(directions, functional.normalize(self.weight)) / self.temperature
-
-
 class Network(BaseNetwork):
     """A residual network.
 
@@ -124,11 +101,8 @@ class Network(BaseNetwork):
                 width_before = width
         self.stages = nn.Sequential(*stages)
         self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        self.head: nn.Module
-        if options.cosine_head:
-            self.head = CosineHead(width_before, classes, options.temperature)
-        else:
-            self.head = nn.Linear(width_before, classes)
+        temperature = options.temperature if options.cosine_head else None
+        self.head = build_head(width_before, classes, temperature)
         self.apply(_initialise)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:

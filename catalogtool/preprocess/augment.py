@@ -6,9 +6,9 @@ Geometry is one resampling however many changes are chosen, so that pixels are b
 import math
 
 import torch
-from torch.nn import functional
 
 from catalogtool._discovery import check_name
+from catalogtool.preprocess._draws import normal, resample, uniform
 
 CHANGES = ("flip", "jitter", "rotate", "shift", "turn", "zoom")
 _SHIFT = 0.05  # of the image's side
@@ -49,7 +49,7 @@ def augment(
     for change in changes:
         check_name(change, CHANGES, "augmentations")
     if set(changes) - {"jitter"}:
-        images = _resample(images, _affine(images, changes, generator))
+        images = resample(images, _affine(images, changes, generator))
     if "jitter" in changes:
         images = _jitter(images, generator)
     return images
@@ -60,46 +60,31 @@ def _affine(
 ) -> torch.Tensor:
     """Matrices from output to input coordinates, shape (B, 2, 3)."""
     count = len(images)
-    angle = _uniform(count, math.pi, generator) if "rotate" in changes else images.new_zeros(count)
+    angle = uniform(count, math.pi, generator) if "rotate" in changes else images.new_zeros(count)
     if "turn" in changes:
         quarters = torch.randint(4, (count,), generator=generator, device=generator.device)
         angle = angle + math.pi / 2 * quarters
     scale = images.new_ones(count)
     if "zoom" in changes:
-        scale = 1 / (1 + _uniform(count, _ZOOM, generator))
+        scale = 1 / (1 + uniform(count, _ZOOM, generator))
     mirror = images.new_ones(count)
     if "flip" in changes:
-        mirror = torch.sign(_uniform(count, 1, generator))
+        mirror = torch.sign(uniform(count, 1, generator))
     shift = images.new_zeros(count, 2)
     if "shift" in changes:
         side = images.shape[-1]
-        parts = torch.stack([_uniform(count, _SHIFT, generator) for _ in range(2)], dim=1)
+        parts = torch.stack([uniform(count, _SHIFT, generator) for _ in range(2)], dim=1)
         shift = 2 * torch.round(side * parts) / side  # from -1 to 1 the side is 2 long
     cosine, sine = scale * torch.cos(angle), scale * torch.sin(angle)
     linear = torch.stack([mirror * cosine, -sine, mirror * sine, cosine], dim=1)
     return torch.cat([linear.view(count, 2, 2), shift[:, :, None]], dim=2)
 
 
-def _resample(images: torch.Tensor, affine: torch.Tensor) -> torch.Tensor:
-    grid = functional.affine_grid(affine, list(images.shape), align_corners=False)
-    return functional.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
-
-
 def _jitter(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     count, channels = images.shape[:2]
-    gain = torch.exp(_GAIN_SIGMA * _normal((count, channels, 1, 1), generator))
-    offset = _OFFSET_SIGMA * _normal((count, channels, 1, 1), generator)
-    noise = _NOISE_SIGMA * _normal(tuple(images.shape), generator)
-    is_grey = _uniform(count, 1, generator)[:, None, None, None] > 1 - 2 * _GREY_SHARE
+    gain = torch.exp(_GAIN_SIGMA * normal((count, channels, 1, 1), generator))
+    offset = _OFFSET_SIGMA * normal((count, channels, 1, 1), generator)
+    noise = _NOISE_SIGMA * normal(tuple(images.shape), generator)
+    is_grey = uniform(count, 1, generator)[:, None, None, None] > 1 - 2 * _GREY_SHARE
     grey = images.mean(dim=1, keepdim=True).expand_as(images)
     return torch.where(is_grey, grey, images) * gain + offset + noise
-
-
-def _uniform(count: int, limit: float, generator: torch.Generator) -> torch.Tensor:
-    """Numbers between -limit and limit, shape (count,)."""
-    unit = torch.rand(count, generator=generator, device=generator.device)
-    return (2 * unit - 1) * limit
-
-
-def _normal(shape: tuple[int, ...], generator: torch.Generator) -> torch.Tensor:
-    return torch.randn(shape, generator=generator, device=generator.device)

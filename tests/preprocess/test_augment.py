@@ -82,7 +82,7 @@ def test_a_round_galaxy_looks_the_same_from_any_angle() -> None:
 
 
 def test_a_quarter_turn_moves_pixels_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_uniform", lambda n, limit, _: torch.full((n,), limit / 2))
+    monkeypatch.setattr(module, "uniform", lambda n, limit, _: torch.full((n,), limit / 2))
     images = _cutouts()
 
     changed = augment(images, ("rotate",), _generator())
