@@ -67,6 +67,8 @@ def _model_card(plan: Plan, model: Model) -> tuple[tuple[str, str], ...]:
         (f"labels ({name.replace('_', ' ')})", f"{n['train']} train, {n['validation']} validation")
         for name, n in model.metrics["labels"].items()
     ]
+    if "unlabelled" in model.metrics:
+        learned.append(("unlabelled cutouts", _pool_text(model.metrics["unlabelled"])))
     weights = sum(parameter.numel() for parameter in model.network.parameters())
     return (
         ("model", model.model_id),
@@ -74,10 +76,29 @@ def _model_card(plan: Plan, model: Model) -> tuple[tuple[str, str], ...]:
         ("method", " after ".join(s.method for s in reversed(plan.trainings))),
         ("source survey", plan.recipe.source_survey),
         *learned,
-        ("best epoch", str(model.metrics["best_epoch"])),
+        ("weights", _selection_text(model.metrics)),
         ("scaling of pixels", spec.stretch),
         ("seed", str(spec.seed)),
     )
+
+
+def _pool_text(pool: dict[str, Any]) -> str:
+    whose = "test objects may be among them" if pool["includes_test_pixels"] else "no test objects"
+    return f"{pool['count']}, {whose}"
+
+
+def _selection_text(metrics: dict[str, Any]) -> str:
+    """Which epoch's weights the model has, and what chose them."""
+    by = {
+        "labels": "validation labels",
+        "unlabelled": "information maximisation over unlabelled cutouts",
+    }
+    asked, used = metrics["selection"]["asked"], metrics["selection"]["used"]
+    if used == "last":
+        text = "of the last epoch"
+    else:
+        text = f"of epoch {metrics['best_epoch']}, chosen by {by[used]}"
+    return text if asked == used else f"{text}, as there was nothing to choose by {by[asked]}"
 
 
 def _examples(plan: Plan, record: RunRecord) -> list[Example]:

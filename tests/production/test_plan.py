@@ -18,7 +18,7 @@ from catalogtool.errors import (
     StorageError,
 )
 from catalogtool.production.plan import make_plan
-from catalogtool.training.run import label_domains
+from catalogtool.training.run import label_domains, training_domains
 
 
 def changed(config: RunConfig, **changes: object) -> RunConfig:
@@ -65,21 +65,75 @@ def test_a_method_that_needs_labels_says_which_option_gives_them(real_config: Ru
     assert caught.value.exit_code == 3
 
 
-@pytest.mark.parametrize("limit", [{"shots": 1000}, {"label_count": 1000}])
 def test_more_labels_than_there_are_means_all_of_them(
-    real_config: RunConfig, tmp_path: Path, limit: dict[str, int]
+    real_config: RunConfig, tmp_path: Path
 ) -> None:
-    config = changed(real_config, method="fine_tune", labels=str(tmp_path / "votes.csv"), **limit)
+    votes = str(tmp_path / "votes.csv")
+    config = changed(real_config, method="fine_tune", labels=votes, label_count=1000)
     *_, spec = make_plan(config).trainings
     split = label_domains(spec)["target_labelled"].split
     assert split.train.sum() + split.validation.sum() + split.test.sum() == 10
     assert split.test.sum() == 4  # the test share stays apart
 
 
+def test_fewer_labels_of_a_class_than_shots_are_refused(
+    real_config: RunConfig, tmp_path: Path
+) -> None:
+    votes = str(tmp_path / "votes.csv")
+    with pytest.raises(LabelError, match=r"5 labels per class were asked for, .* of spheroid \("):
+        make_plan(changed(real_config, method="fine_tune", labels=votes, shots=5))
+
+
 @pytest.mark.parametrize("limit", ["shots", "label_count"])
-def test_no_labels_mean_no_adaptation(real_config: RunConfig, limit: str) -> None:
+def test_no_labels_mean_no_adaptation_by_a_method_that_needs_them(
+    real_config: RunConfig, limit: str
+) -> None:
     plan = make_plan(changed(real_config, method="fine_tune", **{limit: 0}))
     assert [spec.method for spec in plan.trainings] == ["source_only"]
+
+
+@pytest.mark.parametrize("limit", ["shots", "label_count"])
+def test_a_method_whose_labels_are_optional_adapts_without_them(
+    real_config: RunConfig, tmp_path: Path, limit: str
+) -> None:
+    votes = str(tmp_path / "votes.csv")
+    plan = make_plan(changed(real_config, method="mme", labels=votes, **{limit: 0}))
+    assert [spec.method for spec in plan.trainings] == ["source_only", "mme"]
+    assert training_domains(plan.trainings[-1]) == ("source", "target_unlabelled")
+
+
+def test_a_target_without_labels_is_adapted_to_by_its_pixels(real_config: RunConfig) -> None:
+    *_, spec = make_plan(changed(real_config, method="mme")).trainings
+    assert training_domains(spec) == ("source", "target_unlabelled")
+    assert not spec.uses_target_labels
+
+
+def test_a_target_with_labels_lends_them_to_the_method(
+    real_config: RunConfig, tmp_path: Path
+) -> None:
+    votes = str(tmp_path / "votes.csv")
+    *_, spec = make_plan(changed(real_config, method="mme", labels=votes)).trainings
+    assert training_domains(spec) == ("source", "target_labelled", "target_unlabelled")
+
+
+def test_options_of_a_method_are_checked_and_left_behind_by_another_method(
+    real_config: RunConfig, surveys: tuple[Path, Path]
+) -> None:
+    file = surveys[1]
+    recipe = 'method = "mme"\nmethod_options = { trade_of = 1 }'
+    file.write_text(file.read_text().replace('method = "source_only"', recipe))
+    with pytest.raises(ConfigError, match="method mme: trade_of: is not a known key"):
+        make_plan(real_config)
+    (spec,) = make_plan(changed(real_config, method="source_only")).trainings
+    assert spec.method_options == {}
+
+
+def test_surveys_of_other_pixels_are_refused_before_training(
+    real_config: RunConfig, surveys: tuple[Path, Path], tmp_path: Path
+) -> None:
+    coarse = write_survey(tmp_path, "coarse", str(surveys[0]), pixel_scale="0.1 arcsec")
+    with pytest.raises(ConfigError, match="pixel scales differ by more than 25%"):
+        make_plan(changed(real_config, survey=str(coarse)))
 
 
 def test_objects_without_positions_are_refused_with_the_remedy(real_config: RunConfig) -> None:
