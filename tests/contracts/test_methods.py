@@ -10,12 +10,16 @@ from catalogtool.config.training import Domain
 from catalogtool.networks import build_network
 
 CLASSES = 3
+SIZE_PIX = 12
 
 
 def _build(name: str) -> Method:
     torch.manual_seed(2)
-    options = {"widths": [4, 8], "blocks": [1, 1]}
-    network = build_network("resnet", options, channels=1, classes=CLASSES, size_pix=12)
+    needed = load_method(name).needs_network
+    options = {} if needed else {"widths": [4, 8], "blocks": [1, 1]}
+    network = build_network(
+        needed or "resnet", options, channels=1, classes=CLASSES, size_pix=SIZE_PIX
+    )
     return build_method(name, network, vote_rmse)
 
 
@@ -25,7 +29,9 @@ def _batches(method: Method) -> dict[Domain, DomainBatch]:
     for domain in method.domains:
         votes = torch.rand(6, CLASSES).softmax(dim=1)
         is_labelled = domain != "target_unlabelled"
-        batches[domain] = DomainBatch(torch.rand(6, 1, 12, 12), votes if is_labelled else None)
+        images = torch.rand(6, 1, SIZE_PIX, SIZE_PIX)
+        strong = torch.rand_like(images) if method.wants_strong else None
+        batches[domain] = DomainBatch(images, votes if is_labelled else None, strong)
     return batches
 
 
