@@ -18,7 +18,7 @@ from catalogtool.config._base import Settings
 from catalogtool.units import Angle, Length, Magnitude
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Stretch = Literal["minmax", "asinh", "unit"]
+Stretch = Literal["minmax", "band_minmax", "asinh", "unit"]
 Select = Literal["labels", "unlabelled", "last"]
 SimulatedKind = Literal["spheroid", "disk", "irregular", "point_source"]
 RealKind = Literal["transient", "hostless", "variable_star", "moving", "nuclear"]
