@@ -58,8 +58,8 @@ def _cosmic_ray(shape: Shape, rng: np.random.Generator) -> FloatArray:
     angle = rng.uniform(0, 2 * np.pi) + np.cumsum(0.05 * rng.standard_normal(steps))
     start = rng.uniform(-1, 1, 2)
     track = start[:, None] + np.cumsum([np.cos(angle), np.sin(angle)], axis=1) / _STEPS_PER_PIXEL
-    charge = rng.gamma(2.0, 0.5, steps) * shape.flux * rng.uniform(0.6, 2.0) / 2
-    charge *= max(1.0, length**0.7) / steps
+    charge = rng.gamma(2.0, 0.5, steps) * shape.flux * rng.uniform(0.4, 1.2) / 2
+    charge *= np.sqrt(length) / steps
     return _drop(track - track.mean(axis=1, keepdims=True) / 2, charge, shape.side)
 
 
@@ -71,7 +71,7 @@ def _bad_pixel(shape: Shape, rng: np.random.Generator) -> FloatArray:
     if rng.random() < 0.5:
         for _ in range(rng.integers(1, 4)):
             up, right = centre + rng.integers(-1, 2, 2)
-            image[up, right] += sign * shape.flux / 2 * rng.uniform(0.6, 1.4)
+            image[up, right] += sign * shape.flux / 2 * rng.uniform(0.3, 1.0)
         return image
     first = 0 if rng.random() < 0.5 else centre - rng.integers(0, 4)
     width = rng.integers(1, 3)
@@ -91,7 +91,8 @@ def _ghost(shape: Shape, rng: np.random.Generator) -> FloatArray:
         inner = radius * rng.uniform(0.4, 0.9)
         light = light * _step(distance - inner, softness)
     # An edge through a point source's place has half of its area in the light.
-    return light * (shape.flux / _area(shape.psf)) * rng.uniform(1.2, 2.0)
+    brightness = shape.flux / _area(shape.psf) * rng.uniform(0.7, 1.5)
+    return (light * brightness).astype(np.float32)
 
 
 def _edge(shape: Shape, rng: np.random.Generator) -> FloatArray:
@@ -99,7 +100,7 @@ def _edge(shape: Shape, rng: np.random.Generator) -> FloatArray:
     del rng
     right, _ = _grid(shape.side)
     glow = np.exp(-np.clip(right, 0, None) / _GLOW_PIX)  # (1, side)
-    return np.repeat(glow * shape.flux / (1.5 * shape.psf.fwhm_pix), shape.side, axis=0)
+    return np.repeat(glow * shape.flux / (3 * shape.psf.fwhm_pix), shape.side, axis=0)
 
 
 def _noise_peak(shape: Shape, rng: np.random.Generator) -> FloatArray:
@@ -107,9 +108,10 @@ def _noise_peak(shape: Shape, rng: np.random.Generator) -> FloatArray:
 
     Gaussian noise whose filtered value is known to be high is noise plus the filter.
     """
-    narrow = shape.psf.widened(rng.uniform(0.25, 0.6))
+    width = rng.uniform(0.25, 0.6)
     right, up = rng.uniform(-0.5, 0.5, 2)
-    return render(star(shape.flux * rng.choice((1, 1, -1)), right, up), narrow, shape.side)
+    flux = shape.flux * rng.choice((1, 1, -1)) * (1 + width**2) / 2  # filtered, twice as high
+    return render(star(flux, right, up), shape.psf.widened(width), shape.side)
 
 
 _MAKERS: dict[CandidateKind, Maker] = {

@@ -23,6 +23,7 @@ REAL_KINDS: tuple[RealKind, ...] = get_args(RealKind)
 BOGUS_KINDS: tuple[BogusKind, ...] = get_args(BogusKind)
 
 _SNR_SLOPE = 1.2  # candidates above a signal-to-noise fall with this power of it
+_NOISE_PEAKS = 0.1  # peaks of the noise thin out that much faster
 _SNR_RANGE = 60.0  # brightest candidates, relative to the limit
 
 
@@ -82,6 +83,7 @@ def draw_candidates(survey: Survey, block: int) -> Candidates:
     )
     ra, dec = draw_positions(settings, BLOCK, rng)
     brighter = (1 - rng.random(BLOCK)) ** (-1 / _SNR_SLOPE)
+    brighter = np.where(kind == "noise_peak", brighter**_NOISE_PEAKS, brighter)
     snr = settings.snr_limit * np.minimum(brighter, _SNR_RANGE)
     return Candidates(kind=kind, is_labelled=is_labelled, ra=ra, dec=dec, snr=snr)
 

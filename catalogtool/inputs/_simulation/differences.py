@@ -157,10 +157,10 @@ def _draw_pair(
 def _read_out(
     light: FloatArray, variance: np.ndarray, camera: Camera, rng: np.random.Generator
 ) -> FloatArray:
-    """Counts of an exposure, sky, noise and saturation included."""
+    """Counts of an exposure, sky and noise included, between those of dead and full pixels."""
     noise = rng.standard_normal(light.shape, dtype=np.float32)
     counts = light + np.float32(camera.sky_counts) + np.sqrt(variance).astype(np.float32) * noise
-    return bleed(counts, camera.settings.saturation_counts)
+    return bleed(np.maximum(counts, 0), camera.settings.saturation_counts)
 
 
 def _expected_difference(scene: Scene, science_seen: FloatArray, side: int) -> FloatArray:

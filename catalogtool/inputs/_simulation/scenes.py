@@ -186,7 +186,7 @@ def _saturated(
     camera: Camera, conditions: Conditions, snr: float, rng: np.random.Generator
 ) -> Scene:
     del snr
-    flux = camera.unsaturated_flux(conditions.psf[0]) * _log_uniform(rng, 1.5, 40)
+    flux = camera.unsaturated_flux(conditions.psf[0]) * _log_uniform(rng, 1.5, 20)
     return Scene(star(flux), star(flux), conditions)
 
 
