@@ -26,7 +26,7 @@ from torch import nn
 from catalogtool.errors import ConfigError
 from catalogtool.networks._base import Network as BaseNetwork
 from catalogtool.networks._base import NetworkOptions
-from catalogtool.networks.resnet import CosineHead
+from catalogtool.networks._heads import build_head
 
 _TURNS = 4
 _DENSE = 64
@@ -86,11 +86,8 @@ class Network(BaseNetwork):
             *_dense(_TURNS * 64 * side**2, _DENSE, options.dropout),
             *_dense(_DENSE, _DENSE, options.dropout),
         )
-        self.head: nn.Module
-        if options.cosine_head:
-            self.head = CosineHead(_DENSE, classes, options.temperature)
-        else:
-            self.head = nn.Linear(_DENSE, classes)
+        temperature = options.temperature if options.cosine_head else None
+        self.head = build_head(_DENSE, classes, temperature)
         self.apply(_initialise)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:

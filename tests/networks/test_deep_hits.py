@@ -6,7 +6,7 @@ import torch
 from catalogtool.errors import ConfigError
 from catalogtool.networks import build_network
 from catalogtool.networks._base import Network
-from catalogtool.networks.resnet import CosineHead
+from catalogtool.networks._heads import CosineHead
 
 
 def _build(options: dict[str, object] | None = None, **sizes: int) -> Network:
