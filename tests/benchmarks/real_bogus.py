@@ -19,7 +19,7 @@ import copy
 import itertools
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -66,7 +66,7 @@ class Pool:
         winners = self.train.votes.argmax(axis=1)
         order = np.random.default_rng((seed, 7)).permutation(len(self.train))
         chosen = [order[winners[order] == label][:shots] for label in np.unique(winners)]
-        return _take(self.train, np.concatenate(chosen))
+        return self.train.take(np.concatenate(chosen))
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,9 @@ def draw_pool(name: str, network: str | None) -> Pool:
     kinds = np.array([text.split("-")[2] for text in rows.column("source_id").to_pylist()])
     return Pool(
         survey,
-        train=_take(everything, np.flatnonzero(labelled)[:half]),
-        test=_take(everything, np.flatnonzero(labelled)[half:]),
-        unlabelled=_take(everything, np.flatnonzero(~labelled)),
+        train=everything.take(np.flatnonzero(labelled)[:half]),
+        test=everything.take(np.flatnonzero(labelled)[half:]),
+        unlabelled=everything.take(np.flatnonzero(~labelled)),
         real_share=float(np.isin(kinds[~labelled], REAL_KINDS).mean()),
     )
 
@@ -127,7 +127,7 @@ def specification(source: Pool, target: Pool, method: str, shots: int, seed: int
         channels=target.survey.network_channels,
         size_pix=target.survey.cutout_size_pix,
         stretch=recipe.stretch,
-        # No label is left to choose an epoch by.
+        # All labels teach: none is left to choose an epoch by.
         training=training.model_copy(update={"select": "last"}),
         test_share=recipe.test_share,
         label_count=None,
@@ -151,7 +151,7 @@ def train(
         for domain, some in examples.items()
         if domain in (*method.domains, *method.optional)
     }
-    nothing = _take(next(iter(wanted.values())), np.zeros(0, dtype=np.int64))
+    nothing = next(iter(wanted.values())).take(np.zeros(0, dtype=np.int64))
     fit(method, TrainingData(wanted, nothing), spec, SingleProcess(torch.device(device)))
     return network
 
@@ -297,19 +297,8 @@ def _text(values: Iterable[float], sign: str = "") -> str:
     return f"{np.mean(numbers):{sign}5.1f} ± {spread:4.1f}"
 
 
-def _take(examples: Examples, chosen: np.ndarray) -> Examples:
-    return Examples(
-        images=examples.images[chosen],
-        votes=examples.votes[chosen],
-        object_id=examples.object_id[chosen],
-        band=examples.band[chosen],
-        flagged=0,
-    )
-
-
 def _without_labels(examples: Examples) -> Examples:
-    unknown = np.full_like(examples.votes, np.nan)
-    return Examples(examples.images, unknown, examples.object_id, examples.band, flagged=0)
+    return replace(examples, votes=np.full_like(examples.votes, np.nan))
 
 
 def main() -> None:
