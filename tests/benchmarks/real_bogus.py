@@ -1,7 +1,8 @@
 """Real or bogus, from one survey to another: what a handful of labels is worth.
 
 ``python tests/benchmarks/real_bogus.py [--seeds 3] [--shots 1 5 10] [--methods source_only
-fine_tune mme random_forest] [--pairs mock_hits:mock_ztf ...] [--network deep_hits]``
+fine_tune mme random_forest] [--pairs mock_hits:mock_ztf ...] [--candidates 8000]
+[--network deep_hits]``
 
 trains on the labelled candidates of one simulated survey and adapts to another one, of which it
 sees N labels per class and unlabelled candidates that are mostly bogus, for all ordered pairs of
@@ -83,14 +84,14 @@ class Score:
     """Of the target's unlabelled candidates."""
 
 
-def draw_pool(name: str, network: str | None) -> Pool:
+def draw_pool(name: str, candidates: int, network: str | None) -> Pool:
     """Draw a survey's candidates: labelled ones to learn from and to test on, and the others."""
     survey = load_survey(name)
     if network is not None:
         options = {"network": network, "network_options": {"cosine_head": True}}
         recipe = survey.recipes[0].model_copy(update=options)
         survey = survey.model_copy(update={"recipes": (recipe,)})
-    source = Format(survey, None)
+    source = Format(survey, f"simulated_differences:{candidates}")
     rows = pa.concat_tables(source.list_objects())
     cutouts = source.read(rows)
     votes = votes_of(rows, survey)[:, 0]
@@ -179,7 +180,8 @@ def score(predict: Predictor, source: Pool, target: Pool) -> tuple[float, float,
 class Bench:
     """Trainings that share candidates and source networks."""
 
-    def __init__(self, network: str | None, device: str) -> None:
+    def __init__(self, candidates: int, network: str | None, device: str) -> None:
+        self.candidates = candidates
         self.network = network
         self.device = device
         self._pools: dict[str, Pool] = {}
@@ -188,7 +190,7 @@ class Bench:
     def pool(self, name: str) -> Pool:
         """Candidates of a survey, drawn once."""
         if name not in self._pools:
-            self._pools[name] = draw_pool(name, self.network)
+            self._pools[name] = draw_pool(name, self.candidates, self.network)
         return self._pools[name]
 
     def source_network(self, name: str, seed: int) -> Network:
@@ -308,10 +310,11 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=["source_only", "fine_tune", "mme", FOREST])
     parser.add_argument("--shots", type=int, nargs="+", default=[1, 5, 10])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--candidates", type=int, default=8000, help="of each survey")
     parser.add_argument("--network", help="instead of the recipe's; with a cosine head")
     arguments = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    bench = Bench(arguments.network, device)
+    bench = Bench(arguments.candidates, arguments.network, device)
     pairs = [(pair.split(":")[0], pair.split(":")[1]) for pair in arguments.pairs]
     print(f"on {device}, {len(pairs)} pairs, {arguments.seeds} seeds", flush=True)
     scores = list(bench.run(pairs, arguments.methods, arguments.shots, arguments.seeds))
