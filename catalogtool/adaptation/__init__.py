@@ -1,9 +1,10 @@
 """Domain-adaptation methods, one per file."""
 
-from typing import cast
+from typing import Any, cast
 
 from catalogtool._discovery import load_module, module_names
-from catalogtool.adaptation._base import LabelLoss, Method
+from catalogtool.adaptation._base import LabelLoss, Method, MethodOptions
+from catalogtool.config._base import build_settings
 from catalogtool.networks._base import Network
 
 
@@ -23,13 +24,31 @@ def load_method(name: str) -> type[Method]:
     return cast("type[Method]", load_module(__name__, name).Method)
 
 
-def build_method(name: str, network: Network, label_loss: LabelLoss) -> Method:
-    """Build a method around a network, with the method's default options.
+def read_method_options(name: str, options: dict[str, Any]) -> MethodOptions:
+    """Check the options of a method.
 
     Raises
     ------
     UnknownNameError
         If there is no such method.
+    ConfigError
+        If it does not know an option.
     """
     module = load_module(__name__, name)
-    return cast("Method", module.Method(network, label_loss, module.Options()))
+    return cast("MethodOptions", build_settings(module.Options, options, where=f"method {name}"))
+
+
+def build_method(
+    name: str, network: Network, label_loss: LabelLoss, options: dict[str, Any] | None = None
+) -> Method:
+    """Build a method around a network; options that are not given have their defaults.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such method.
+    ConfigError
+        If it does not know an option.
+    """
+    checked = read_method_options(name, options or {})
+    return cast("Method", load_module(__name__, name).Method(network, label_loss, checked))

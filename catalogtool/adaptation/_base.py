@@ -117,7 +117,7 @@ class Method(nn.Module):
                 continue
             use_domain(self.network, "source" if "source" in present else "target")
             together = self.network.features(torch.cat([images[domain] for domain in present]))
-            parts = together.split([len(images[domain]) for domain in present])
+            parts = torch.split(together, [len(images[domain]) for domain in present])
             features |= dict(zip(present, parts, strict=True))
         return features
 

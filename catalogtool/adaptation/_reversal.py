@@ -18,7 +18,7 @@ class _Reversal(torch.autograd.Function):
         return values.view_as(values)
 
     @staticmethod
-    def backward(context: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:  # type: ignore[override]  # noqa: ANN401
+    def backward(context: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:  # noqa: ANN401
         return -context.factor * gradient, None
 
 
@@ -32,7 +32,7 @@ def reverse_gradient(values: torch.Tensor, factor: float = 1.0) -> torch.Tensor:
     factor : float
         Strength of the reversal.
     """
-    return cast("torch.Tensor", _Reversal.apply(values, factor))
+    return cast("torch.Tensor", _Reversal.apply(values, factor))  # type: ignore[no-untyped-call]
 
 
 def ramp(progress: float, steepness: float = 10.0) -> float:

@@ -3,13 +3,14 @@
 import hashlib
 from typing import Any, Literal
 
-from pydantic import PositiveInt
+from pydantic import NonNegativeInt, PositiveInt
 
 from catalogtool import __version__
 from catalogtool.config._base import Settings, canonical_json
 from catalogtool.surveys._definition import Name, Stretch, Survey, TrainingOptions
 
 Domain = Literal["source", "target_labelled", "target_unlabelled"]
+DOMAINS: tuple[Domain, ...] = ("source", "target_labelled", "target_unlabelled")
 
 
 class DomainData(Settings):
@@ -29,16 +30,20 @@ class TrainingSpec(Settings):
     network: Name
     network_options: dict[str, Any]
     method: Name
+    method_options: dict[str, Any] = {}
     classes: tuple[Name, ...]
     label_kind: Literal["votes", "class"]
+    mirrored: dict[Name, Name] = {}
+    """Class of the mirror image of a class, where it is another one."""
     channels: PositiveInt
     size_pix: PositiveInt
     stretch: Stretch
     training: TrainingOptions
     test_share: float
-    label_count: PositiveInt | None
+    label_count: NonNegativeInt | None
     """Limit on the labelled cutouts of the target domain; no limit on the source."""
-    shots: PositiveInt | None
+    shots: NonNegativeInt | None
+    """The same per class; 0 in either: no label of the target is used."""
     seed: int
     source: DomainData | None
     target: DomainData | None
@@ -56,6 +61,11 @@ class TrainingSpec(Settings):
                     del domain[address]
                 del domain["survey"]["recipes"]
         return hashlib.sha256(canonical_json(values).encode()).hexdigest()
+
+    @property
+    def uses_target_labels(self) -> bool:
+        """Whether any label of the target may teach or choose an epoch."""
+        return 0 not in (self.label_count, self.shots)
 
     @property
     def simulated(self) -> bool:

@@ -18,6 +18,9 @@ class Network(nn.Module):
     Files of this folder export ``Options`` and ``Network(options, channels, classes, size_pix)``.
     """
 
+    head: nn.Module
+    """What makes logits of features; everything else is the backbone."""
+
     @abstractmethod
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Embed cutouts of shape (B, C, H, W) as vectors of shape (B, D)."""

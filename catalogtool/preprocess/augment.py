@@ -21,7 +21,7 @@ _GREY_SHARE = 0.3
 
 def augment(
     images: torch.Tensor, changes: tuple[str, ...], generator: torch.Generator
-) -> torch.Tensor:
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Change cutouts at random, each by itself.
 
     Parameters
@@ -38,8 +38,10 @@ def augment(
 
     Returns
     -------
-    Tensor, shape (B, C, H, W), float32
+    images : Tensor, shape (B, C, H, W), float32
         Pixels from beyond the border are mirrored.
+    is_mirrored : Tensor, shape (B,), bool
+        Which cutouts show a mirror image.
 
     Raises
     ------
@@ -48,17 +50,19 @@ def augment(
     """
     for change in changes:
         check_name(change, CHANGES, "augmentations")
+    is_mirrored = torch.zeros(len(images), dtype=torch.bool, device=images.device)
     if set(changes) - {"jitter"}:
-        images = resample(images, _affine(images, changes, generator))
+        affine, is_mirrored = _affine(images, changes, generator)
+        images = resample(images, affine)
     if "jitter" in changes:
         images = _jitter(images, generator)
-    return images
+    return images, is_mirrored
 
 
 def _affine(
     images: torch.Tensor, changes: tuple[str, ...], generator: torch.Generator
-) -> torch.Tensor:
-    """Matrices from output to input coordinates, shape (B, 2, 3)."""
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Matrices from output to input coordinates, shape (B, 2, 3), and which of them mirror."""
     count = len(images)
     angle = uniform(count, math.pi, generator) if "rotate" in changes else images.new_zeros(count)
     if "turn" in changes:
@@ -77,7 +81,7 @@ def _affine(
         shift = 2 * torch.round(side * parts) / side  # from -1 to 1 the side is 2 long
     cosine, sine = scale * torch.cos(angle), scale * torch.sin(angle)
     linear = torch.stack([mirror * cosine, -sine, mirror * sine, cosine], dim=1)
-    return torch.cat([linear.view(count, 2, 2), shift[:, :, None]], dim=2)
+    return torch.cat([linear.view(count, 2, 2), shift[:, :, None]], dim=2), mirror < 0
 
 
 def _jitter(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:

@@ -5,13 +5,14 @@ from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from astropy import units as u
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from catalogtool.config._base import Settings
 from catalogtool.units import Angle, Length, Magnitude
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Stretch = Literal["minmax", "asinh", "unit"]
+Select = Literal["labels", "unlabelled", "last"]
 SimulatedKind = Literal["spheroid", "disk", "irregular", "point_source"]
 
 
@@ -41,6 +42,36 @@ class Labels(Settings):
     """Column of the class (kind ``class``)."""
     values: dict[str, Name] = {}
     """Class of each value of `column`; objects with other values count as unlabelled."""
+    mirrored: dict[Name, Name] = {}
+    """Class of an object's mirror image, where that is another class; given once per pair."""
+    flips: bool = True
+    """Whether a mirror image has a class at all; False forbids flips in training."""
+
+    @field_validator("mirrored")
+    @classmethod
+    def _both_ways(cls, mirrored: dict[str, str]) -> dict[str, str]:
+        pairs = mirrored | {image: name for name, image in mirrored.items()}
+        broken = sorted(name for name, image in pairs.items() if pairs[image] != name)
+        if broken:
+            raise ValueError(
+                f"the mirror image of a mirror image must be the class itself; not so for "
+                f"{', '.join(broken)}"
+            )
+        return pairs
+
+    @model_validator(mode="after")
+    def _mirror_images_have_classes(self) -> Self:
+        strangers = sorted(set(self.mirrored) - set(self.classes))
+        if strangers:
+            raise ValueError(
+                f"mirrored names classes that are not declared: {', '.join(strangers)}"
+            )
+        if self.mirrored and not self.flips:
+            raise ValueError(
+                "flips = false says that mirror images have no class, mirrored says which; "
+                "remove one"
+            )
+        return self
 
     @model_validator(mode="after")
     def _columns_fit_kind(self) -> Self:
@@ -118,18 +149,40 @@ class TrainingOptions(Settings):
     """How a network is trained; the method decides on what."""
 
     batch_size: PositiveInt = 64
+    """Cutouts of each labelled survey in a step, over all workers."""
+    unlabelled_batch: PositiveInt | None = None
+    """Unlabelled cutouts in a step; None: as many as `batch_size`."""
+    unlabelled_limit: PositiveInt = 5000
+    """Unlabelled cutouts that are kept in memory, drawn by seed: 5000 of 64 x 64 pixels in three
+    bands are 250 MB."""
     max_epochs: PositiveInt = 20
     steps_per_epoch: PositiveInt | None = None
     """None: as many as show every example once."""
+    optimiser: Literal["adamw", "sgd"] = "adamw"
+    """``sgd``: with Nesterov momentum of 0.9."""
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
+    backbone_factor: Annotated[float, Field(gt=0)] = 1.0
+    """Learning rate of everything in the network but its head, relative to `learning_rate`."""
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    schedule: Literal["constant", "one_cycle"] = "one_cycle"
+    schedule: Literal["constant", "cosine", "one_cycle"] = "one_cycle"
+    domain_norm: bool = False
+    """Whether each survey is normalised by itself; without effect on methods that learn from one
+    survey."""
+    select: Select = "labels"
+    """What chooses the epoch whose weights are stored. ``labels``: validation labels, and where
+    there are none the same as ``unlabelled``: information maximisation over unlabelled cutouts,
+    and where there are none of those the last weights. ``last``: the last weights."""
     patience: PositiveInt = 50
-    """Epochs without a better validation score before training stops."""
+    """Epochs without a better score before training stops."""
     validation_share: Annotated[float, Field(ge=0, lt=1)] = 0.15
-    """Share of the labelled objects that choose the best epoch; 0 keeps the last weights."""
+    """Share of the labelled objects that choose an epoch and do not teach."""
     augment: tuple[Name, ...] = ("rotate", "flip", "shift")
+    """Changes of every cutout, `catalogtool.preprocess.augment`."""
+    strong: tuple[Name, ...] = ()
+    """Further changes of the strong view, `catalogtool.preprocess.strong`, for methods that compare
+    two views of a cutout."""
     class_balanced: bool = False
+    """Whether labelled cutouts are drawn so that all classes are shown equally often."""
 
 
 class Recipe(Settings):
@@ -141,10 +194,17 @@ class Recipe(Settings):
     method: Name
     source_survey: str
     stretch: Stretch
-    label_count: PositiveInt | None = None
+    method_options: dict[str, Any] = {}
+    """Options of `method`; the methods that it starts from have their defaults."""
+    label_count: NonNegativeInt | None = None
     """Labelled target cutouts used for adaptation; None: all there are."""
-    shots: PositiveInt | None = None
+    shots: NonNegativeInt | None = None
     """Labelled target cutouts per class; None: no limit per class."""
+    band_mapping: dict[Name, Name] = {}
+    """For bands that the source survey lacks: its band in the same channel."""
+    rescaled: bool = False
+    """Whether cutouts are cut in proportion to each object, so that the pixel scales of the two
+    surveys need not agree."""
     test_share: Annotated[float, Field(gt=0, lt=1)] = 0.4
     """Share of the labelled objects kept for the final figures where no split is given."""
     source_training: TrainingOptions = TrainingOptions()

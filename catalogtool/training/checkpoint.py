@@ -9,14 +9,16 @@ import torch
 
 from catalogtool.config._base import canonical_json
 from catalogtool.errors import ModelError
-
-State = dict[str, torch.Tensor]
+from catalogtool.training.selection import Kept, Selection, State
 
 _METHOD, _BEST, _OPTIMISER = "method.", "best.", "optimiser."
 
 
 def pack(
-    method: torch.nn.Module, best: State, optimiser: torch.optim.Optimizer, counters: dict[str, Any]
+    method: torch.nn.Module,
+    selection: Selection,
+    optimiser: torch.optim.Optimizer,
+    counters: dict[str, Any],
 ) -> bytes:
     """Write a checkpoint.
 
@@ -24,32 +26,32 @@ def pack(
     ----------
     method : Module
         Method with its network.
-    best : dict
-        State of the method at its best epoch so far; may be empty.
+    selection : Selection
+        The best epochs so far.
     optimiser : Optimizer
         Its state per parameter is kept; its settings are those of the next run.
     counters : dict
-        JSON values: epochs done, history, best score.
+        JSON values: epochs done, history.
     """
     tensors = {f"{_METHOD}{name}": value for name, value in method.state_dict().items()}
-    tensors |= {f"{_BEST}{name}": value for name, value in best.items()}
+    for criterion, kept in selection.kept.items():
+        tensors |= {f"{_BEST}{criterion}.{name}": value for name, value in kept.state.items()}
     for index, values in optimiser.state_dict()["state"].items():
         tensors |= {f"{_OPTIMISER}{index}.{name}": value for name, value in values.items()}
     plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-    return safetensors.torch.save(plain, metadata={"counters": canonical_json(counters)})
+    facts = {"counters": counters, "kept": selection.counters()}
+    return safetensors.torch.save(plain, metadata={"facts": canonical_json(facts)})
 
 
 def unpack(
-    data: bytes, method: torch.nn.Module, optimiser: torch.optim.Optimizer
-) -> tuple[State, dict[str, Any]]:
-    """Restore method and optimiser in place.
+    data: bytes, method: torch.nn.Module, selection: Selection, optimiser: torch.optim.Optimizer
+) -> dict[str, Any]:
+    """Restore method, best epochs and optimiser in place.
 
     Returns
     -------
-    best : dict
-        State of the method at its best epoch.
-    counters : dict
-        As they were packed.
+    dict
+        The counters as they were packed.
 
     Raises
     ------
@@ -58,7 +60,7 @@ def unpack(
     """
     try:
         tensors = safetensors.torch.load(data)
-        counters = json.loads(_header(data)["counters"])
+        facts = json.loads(_header(data)["facts"])
         method.load_state_dict(_strip(tensors, _METHOD))
         optimiser.load_state_dict(_optimiser_state(_strip(tensors, _OPTIMISER), optimiser))
     except (safetensors.SafetensorError, RuntimeError, ValueError, KeyError) as error:
@@ -66,7 +68,11 @@ def unpack(
             f"the training checkpoint is damaged or of another network: {error}; delete it to "
             "train from the start"
         ) from error
-    return _strip(tensors, _BEST), counters
+    for criterion, (epoch, *score) in facts["kept"].items():
+        state = _strip(tensors, f"{_BEST}{criterion}.")
+        selection.kept[criterion] = Kept(epoch, tuple(score), state)
+    counters: dict[str, Any] = facts["counters"]
+    return counters
 
 
 def _header(data: bytes) -> dict[str, str]:

@@ -9,6 +9,8 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from catalogtool.training.group_norm import share_norms
+
 
 class TrainingContext(Protocol):
     """One of several equal workers."""
@@ -20,7 +22,7 @@ class TrainingContext(Protocol):
     """Checkpoint to resume from."""
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """Make gradients the mean over all workers."""
+        """Make gradients the mean over all workers, and batch statistics those of all batches."""
 
     def synchronise(self, module: nn.Module) -> None:
         """Give all workers the buffers of the first one."""
@@ -83,8 +85,12 @@ class GroupMember:
         self.saved = saved
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """Make gradients the mean over all workers."""
-        return DistributedDataParallel(module) if self.world_size > 1 else module
+        """Make gradients the mean over all workers, and batch statistics those of all batches."""
+        if self.world_size == 1:
+            return module
+        share_norms(module, self.device)
+        # A method may leave parts of itself for a later phase of the training.
+        return DistributedDataParallel(module, find_unused_parameters=True)
 
     def synchronise(self, module: nn.Module) -> None:
         """Give all workers the buffers of the first one."""

@@ -1,4 +1,4 @@
-"""Labelled cutouts in memory: read through the survey's input, scaled, flagged ones left out."""
+"""Cutouts in memory: read through the survey's input, scaled, flagged ones left out."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,12 +23,13 @@ _READERS = 4
 
 @dataclass(frozen=True)
 class Examples:
-    """Prepared cutouts with labels.
+    """Prepared cutouts, and their labels if they have any.
 
     Attributes
     ----------
     images : ndarray, shape (M, c, H, W), float32
     votes : ndarray, shape (M, K), float32
+        NaN where labels are not looked at.
     object_id : ndarray, shape (M,), int64
     band : ndarray, shape (M,), int64
         Index of the band; 0 where the network sees all bands.
@@ -45,10 +46,25 @@ class Examples:
     def __len__(self) -> int:
         return len(self.object_id)
 
+    @property
+    def is_labelled(self) -> bool:
+        """Whether every cutout has a label."""
+        return bool(np.isfinite(self.votes).all())
+
+    def take(self, chosen: IntArray) -> "Examples":
+        """Some of the cutouts."""
+        return Examples(
+            images=self.images[chosen],
+            votes=self.votes[chosen],
+            object_id=self.object_id[chosen],
+            band=self.band[chosen],
+            flagged=0,
+        )
+
 
 @dataclass(frozen=True)
-class LabelledRows:
-    """Manifest rows of the objects that have a label, and those labels."""
+class DomainRows:
+    """Manifest rows of some objects, and their labels."""
 
     table: pa.Table
     labels: Labels
@@ -60,7 +76,7 @@ def open_domain(domain: DomainData) -> Format:
     return form(domain.survey, domain.input_uri, domain.labels_uri)
 
 
-def read_labelled_rows(domain: DomainData) -> LabelledRows:
+def read_labelled_rows(domain: DomainData) -> DomainRows:
     """Read the manifest rows that have labels, from the units that hold any."""
     footer = read_footer(domain.manifest_uri)
     with storage.open_input(domain.manifest_uri) as source:
@@ -73,7 +89,7 @@ def read_labelled_rows(domain: DomainData) -> LabelledRows:
         votes=votes_of(table, domain.survey),
         given_split=np.array(table.column("split").to_pylist(), dtype=np.str_),
     )
-    return LabelledRows(table, labels)
+    return DomainRows(table, labels)
 
 
 def _labelled(rows: pa.Table) -> pa.Table:
@@ -82,18 +98,18 @@ def _labelled(rows: pa.Table) -> pa.Table:
 
 def load_examples(
     form: Format,
-    rows: LabelledRows,
+    rows: DomainRows,
     wanted: BoolArray,
     stretch: Stretch,
     shard: tuple[int, int] = (0, 1),
 ) -> Examples:
-    """Read labelled cutouts into memory, in the order of their rows.
+    """Read cutouts into memory, in the order of their rows.
 
     Parameters
     ----------
     form : Format
         The survey's input.
-    rows : LabelledRows
+    rows : DomainRows
         N objects.
     wanted : ndarray, shape (N, R), bool
         The cutouts to read.
@@ -111,7 +127,7 @@ def load_examples(
 
 
 def _load_chunk(
-    form: Format, rows: LabelledRows, wanted: BoolArray, chosen: IntArray, stretch: Stretch
+    form: Format, rows: DomainRows, wanted: BoolArray, chosen: IntArray, stretch: Stretch
 ) -> Examples:
     cutouts = form.read(rows.table.take(chosen))
     images, mask, flags = cutouts.images, cutouts.mask, cutouts.flags

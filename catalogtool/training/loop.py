@@ -3,26 +3,30 @@
 import math
 import time
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
-from catalogtool.adaptation._base import DomainBatch, Method
-from catalogtool.config.training import Domain, TrainingSpec
-from catalogtool.preprocess.augment import augment
+from catalogtool.adaptation._base import Batches, Method
+from catalogtool.config.training import DOMAINS, Domain, TrainingSpec
 from catalogtool.surveys._definition import TrainingOptions
 from catalogtool.training import checkpoint
 from catalogtool.training.batches import batch_indices
 from catalogtool.training.context import TrainingContext
 from catalogtool.training.examples import Examples
-from catalogtool.training.metrics import evaluate, selection_score
+from catalogtool.training.metrics import evaluate, information, selection_score
+from catalogtool.training.optimiser import build_optimiser, schedule_factor, set_learning_rate
 from catalogtool.training.precision import mixed_precision
 from catalogtool.training.predict import gather_predictions
-from catalogtool.training.split import IntArray
+from catalogtool.training.selection import Selection
+from catalogtool.training.views import ViewMaker
 
-_WARM_UP = 0.3  # share of a one-cycle training in which the learning rate rises
-_START_FACTOR = 1 / 25
+_JUDGED = 1000
+"""Unlabelled cutouts, over all workers, by which an epoch is judged without labels."""
+_DROPOUT, _AUGMENTATION, _JUDGEMENT = (len(DOMAINS) + stream for stream in range(3))
+"""Streams of random numbers, after those that draw the examples of each domain."""
 
 
 @dataclass(frozen=True)
@@ -31,19 +35,26 @@ class TrainingData:
 
     train: dict[Domain, Examples]
     validation: Examples
+    replicated: frozenset[Domain] = frozenset()
+    """Domains of which every worker has all examples; the others are shared out."""
 
 
 @dataclass
 class TrainingOutcome:
-    """What training did; the method holds the best weights."""
+    """What training did; the method holds the chosen weights."""
 
+    selection: Selection
+    """The best epochs by labels and without."""
     epochs: int = 0
     """Epochs that are done."""
-    best_epoch: int | None = None
-    """The epoch whose weights were kept; None before the first validation, or without any."""
-    best_score: tuple[float, float] | None = None
     history: list[dict[str, Any]] = field(default_factory=list)
     """Metrics of every epoch."""
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch whose weights were chosen; None: those of the last one, whatever its score."""
+        chosen = self.selection.chosen
+        return None if chosen is None else chosen.epoch
 
 
 class Trainer:
@@ -70,33 +81,55 @@ class Trainer:
         self.spec = spec
         self.context = context
         self.options: TrainingOptions = spec.training
-        self.batch_size = max(1, self.options.batch_size // context.world_size)
-        self.steps = self.options.steps_per_epoch or _steps(data, self.batch_size, context)
-        self.optimiser = torch.optim.AdamW(
-            method.parameters(),
-            lr=self.options.learning_rate,
-            weight_decay=self.options.weight_decay,
-        )
+        self.batch_sizes = {name: self._batch_size(name) for name in data.train}
+        self.steps = self.options.steps_per_epoch or self._steps()
+        self.views = ViewMaker(spec, context.device, wants_strong=method.wants_strong)
+        self.judged = self._judged()
+        self.optimiser = build_optimiser(method, self.options)
         self.wrapped: nn.Module = context.wrap(self.method)
-        self.outcome = TrainingOutcome()
-        self.best: checkpoint.State = {}
+        self.outcome = TrainingOutcome(Selection(self.options.select))
 
     def run(self) -> TrainingOutcome:
-        """Train to the end, or until validation stops getting better."""
+        """Train to the end, or until the score stops getting better."""
         if self.context.saved is not None:
             self._resume(self.context.saved)
         while self.outcome.epochs < self.options.max_epochs and not self._stands_still():
             self._run_epoch()
-        if self.best:
-            self.method.load_state_dict(self.best)
+        self.outcome.selection.finish(self.outcome.epochs - 1, self.method)
         return self.outcome
+
+    def _batch_size(self, domain: Domain) -> int:
+        """Cutouts of a domain in one step of this worker."""
+        size = self.options.batch_size
+        if domain == "target_unlabelled":
+            size = self.options.unlabelled_batch or size
+        return max(1, size // self.context.world_size)
+
+    def _steps(self) -> int:
+        """Steps that show every example once, equal on all workers."""
+        counts = np.array([len(e) for e in self.data.train.values()], dtype=np.float32)
+        together = np.sum(self.context.gather(counts), axis=0)
+        steps = 1
+        for name, mine, everybody in zip(self.data.train, counts, together, strict=True):
+            count = mine if name in self.data.replicated else everybody
+            batch = self.batch_sizes[name] * self.context.world_size
+            steps = max(steps, math.ceil(count / batch))
+        return steps
+
+    def _judged(self) -> Examples | None:
+        """Share of this worker in the cutouts by which epochs are judged without labels."""
+        pool = self.data.train.get("target_unlabelled")
+        if pool is None:
+            return None
+        order = np.random.default_rng(self._seed(0, _JUDGEMENT)).permutation(len(pool))
+        return pool.take(order[: math.ceil(_JUDGED / self.context.world_size)])
 
     def _run_epoch(self) -> None:
         epoch = self.outcome.epochs
         start = time.perf_counter()
-        losses = self._train_epoch(epoch)
+        losses, watched = self._train_epoch(epoch)
         seconds = time.perf_counter() - start
-        shown = self.steps * self.batch_size * len(self.data.train) * self.context.world_size
+        shown = self.steps * sum(self.batch_sizes.values()) * self.context.world_size
         metrics: dict[str, Any] = {
             "epoch": epoch,
             "learning_rate": self._learning_rate(epoch * self.steps + self.steps - 1),
@@ -104,73 +137,64 @@ class Trainer:
             "images_per_second": shown / seconds,
             "seconds": seconds,
         }
+        if watched:
+            metrics["watch"] = watched
         self.outcome.epochs += 1
         self.context.synchronise(self.method)
-        figures = self._validate()
-        if figures is not None:
-            metrics["validation"] = figures
-            self._keep_best(epoch, selection_score(figures, self.spec.label_kind))
+        metrics |= self._judge(epoch)
         self.outcome.history.append(metrics)
         self.context.report(epoch, metrics, self._pack)
 
-    def _train_epoch(self, epoch: int) -> dict[str, float]:
+    def _train_epoch(self, epoch: int) -> tuple[dict[str, float], dict[str, float]]:
+        """Means of the losses and of the watched figures, over steps and workers."""
         self.method.train()
         draws = {
             domain: batch_indices(
                 examples,
-                self.batch_size,
+                self.batch_sizes[domain],
                 self.steps,
-                self._seed(epoch, index),
-                balanced=self.options.class_balanced,
+                self._seed(epoch, DOMAINS.index(domain)),
+                balanced=self.options.class_balanced and domain != "target_unlabelled",
             )
-            for index, (domain, examples) in enumerate(self.data.train.items())
+            for domain, examples in self.data.train.items()
         }
-        torch.manual_seed(_fold(self._seed(epoch, len(draws))))  # for dropout
+        torch.manual_seed(_fold(self._seed(epoch, _DROPOUT)))
         generator = torch.Generator(self.context.device)
-        generator.manual_seed(_fold(self._seed(epoch, len(draws) + 1)))
-        sums: dict[str, float] = {}
+        generator.manual_seed(_fold(self._seed(epoch, _AUGMENTATION)))
+        losses, watched = _Means(), _Means()
         for step in range(epoch * self.steps, (epoch + 1) * self.steps):
             batches = {
-                domain: self._batch(self.data.train[domain], next(indices), generator)
+                domain: self.views.make(self.data.train[domain], next(indices), generator)
                 for domain, indices in draws.items()
             }
-            for name, value in self._step(batches, step).items():
-                sums[name] = sums.get(name, 0.0) + value
-        return {name: value / self.steps for name, value in sums.items()}
+            losses.add(self._step(batches, step))
+            watched.add(self.method.watch())
+        return losses.over_workers(self.context), watched.over_workers(self.context)
 
-    def _step(self, batches: dict[Domain, DomainBatch], step: int) -> dict[str, float]:
-        for group in self.optimiser.param_groups:
-            group["lr"] = self._learning_rate(step)
+    def _step(self, batches: Batches, step: int) -> dict[str, float]:
+        set_learning_rate(self.optimiser, self._learning_rate(step))
         self.optimiser.zero_grad()
-        device = self.context.device
-        with mixed_precision(device):
+        with mixed_precision(self.context.device):
             terms = self.wrapped(batches, step / (self.steps * self.options.max_epochs))
         total = torch.stack(list(terms.values())).sum()
         total.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         return {name: float(value.detach()) for name, value in terms.items()}
 
-    def _batch(
-        self,
-        examples: Examples,
-        indices: IntArray,
-        generator: torch.Generator,
-    ) -> DomainBatch:
-        device = self.context.device
-        images = torch.from_numpy(examples.images[indices]).to(device)
-        images = augment(images, self.options.augment, generator)
-        votes = torch.from_numpy(examples.votes[indices]).to(device)
-        return DomainBatch(images.contiguous(memory_format=torch.channels_last), votes)
-
-    def _validate(self) -> dict[str, Any] | None:
-        network = self.method.network
+    def _judge(self, epoch: int) -> dict[str, Any]:
+        """Figures of an epoch with and without labels; keeps its weights if they are the best."""
+        figures: dict[str, Any] = {}
+        network, selection = self.method.network, self.outcome.selection
         probabilities, votes, _ = gather_predictions(network, self.data.validation, self.context)
-        return evaluate(probabilities, votes) if len(votes) else None
-
-    def _keep_best(self, epoch: int, score: tuple[float, float]) -> None:
-        if self.outcome.best_score is None or score < self.outcome.best_score:
-            self.outcome.best_score, self.outcome.best_epoch = score, epoch
-            self.best = {n: v.detach().clone() for n, v in self.method.state_dict().items()}
+        if len(votes):
+            figures["validation"] = evaluate(probabilities, votes)
+            score = selection_score(figures["validation"], self.spec.label_kind)
+            selection.consider("labels", epoch, score, self.method)
+        if self.judged is not None:
+            probabilities, _, _ = gather_predictions(network, self.judged, self.context)
+            figures["information"] = information(probabilities)
+            selection.consider("unlabelled", epoch, (-figures["information"],), self.method)
+        return figures
 
     def _stands_still(self) -> bool:
         best = self.outcome.best_epoch
@@ -184,29 +208,19 @@ class Trainer:
         return (self.spec.seed, epoch, self.context.rank, stream)
 
     def _pack(self) -> bytes:
-        counters = {
-            "epochs": self.outcome.epochs,
-            "best_epoch": self.outcome.best_epoch,
-            "best_score": self.outcome.best_score,
-            "history": self.outcome.history,
-        }
-        return checkpoint.pack(self.method, self.best, self.optimiser, counters)
+        counters = {"epochs": self.outcome.epochs, "history": self.outcome.history}
+        return checkpoint.pack(self.method, self.outcome.selection, self.optimiser, counters)
 
     def _resume(self, saved: bytes) -> None:
-        self.best, counters = checkpoint.unpack(saved, self.method, self.optimiser)
-        score = counters["best_score"]
-        self.outcome = TrainingOutcome(
-            epochs=counters["epochs"],
-            best_epoch=counters["best_epoch"],
-            best_score=None if score is None else (score[0], score[1]),
-            history=counters["history"],
-        )
+        selection = self.outcome.selection
+        counters = checkpoint.unpack(saved, self.method, selection, self.optimiser)
+        self.outcome.epochs, self.outcome.history = counters["epochs"], counters["history"]
 
 
 def fit(
     method: Method, data: TrainingData, spec: TrainingSpec, context: TrainingContext
 ) -> TrainingOutcome:
-    """Train a method; afterwards it holds the weights of its best epoch.
+    """Train a method; afterwards it holds the weights of the chosen epoch.
 
     Batches, augmentation and dropout follow from the seed, epoch and rank: a training that is
     resumed from a checkpoint ends in the same weights as one that was never interrupted.
@@ -214,24 +228,22 @@ def fit(
     return Trainer(method, data, spec, context).run()
 
 
-def schedule_factor(schedule: Literal["constant", "one_cycle"], progress: float) -> float:
-    """Learning rate at a share of the training, relative to its largest value.
+class _Means:
+    """Means of named figures over steps, then over workers."""
 
-    ``one_cycle`` rises along a cosine from 1/25 for the first 30 %, then falls to 0.
-    """
-    if schedule == "constant":
-        return 1.0
-    if progress < _WARM_UP:
-        rise = (1 - math.cos(math.pi * progress / _WARM_UP)) / 2
-        return _START_FACTOR + (1 - _START_FACTOR) * rise
-    return (1 + math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))) / 2
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
 
+    def add(self, figures: dict[str, float]) -> None:
+        for name, value in figures.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+            self._counts[name] = self._counts.get(name, 0) + 1
 
-def _steps(data: TrainingData, batch_size: int, context: TrainingContext) -> int:
-    """Steps that show the largest domain once, equal on all workers."""
-    mine = max(len(examples) for examples in data.train.values())
-    counts = context.gather(torch.tensor([mine], dtype=torch.float32).numpy())
-    return max(1, math.ceil(max(int(count[0]) for count in counts) / batch_size))
+    def over_workers(self, context: TrainingContext) -> dict[str, float]:
+        mine = {name: total / self._counts[name] for name, total in self._sums.items()}
+        together = context.gather(np.array(list(mine.values()), dtype=np.float32))
+        return dict(zip(mine, np.mean(together, axis=0).tolist(), strict=True))
 
 
 def _fold(seed: tuple[int, ...]) -> int:

@@ -41,6 +41,33 @@ def mean_cross_entropy(probabilities: FloatArray, votes: FloatArray) -> float:
     return float(-(votes * np.log(np.maximum(probabilities, floor))).sum(axis=1).mean())
 
 
+def information(probabilities: FloatArray) -> float:
+    """Mutual information of cutouts and predicted classes, in nats: between 0 and ln K.
+
+    The entropy of the mean prediction less the mean entropy of the predictions: large where each
+    prediction is sure and all classes are predicted. It needs no labels, and it prefers equally
+    frequent classes.
+
+    References
+    ----------
+    Krause et al. 2010, NeurIPS 23; as a judge of domain adaptation Musgrave et al. 2022
+    (arXiv:2208.07360).
+
+    Parameters
+    ----------
+    probabilities : ndarray, shape (M, K)
+        At least one row.
+    """
+    p = np.asarray(probabilities, dtype=np.float64)
+    return float(_entropy(p.mean(axis=0)) - _entropy(p).mean())
+
+
+def _entropy(probabilities: FloatArray) -> FloatArray:
+    """Entropy over the last axis, in nats."""
+    floor = np.finfo(np.float64).tiny
+    return -(probabilities * np.log(np.maximum(probabilities, floor))).sum(axis=-1)  # type: ignore[no-any-return]
+
+
 def evaluate(probabilities: FloatArray, votes: FloatArray) -> dict[str, Any]:
     """All figures of a set of cutouts, as JSON values; only the count where there are none.
 

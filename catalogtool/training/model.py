@@ -14,6 +14,7 @@ from catalogtool.config.training import TrainingSpec
 from catalogtool.errors import ConfigError, ModelError, StorageError
 from catalogtool.networks import build_network
 from catalogtool.networks._base import Network
+from catalogtool.networks._domain_norm import split_norms
 
 WEIGHTS_FILE = "weights.safetensors"
 RECORD_FILE = "run.json"
@@ -137,13 +138,16 @@ def find_model(uri: str) -> Model | None:
 
 def build_fresh_network(spec: TrainingSpec) -> Network:
     """Network of a specification with new weights."""
-    return build_network(
+    network = build_network(
         spec.network,
         spec.network_options,
         channels=spec.channels,
         classes=len(spec.classes),
         size_pix=spec.size_pix,
     )
+    if spec.training.domain_norm:
+        split_norms(network)
+    return network
 
 
 def _read_record(uri: str) -> tuple[dict[str, Any], TrainingSpec]:

@@ -1,10 +1,11 @@
-"""Probabilities of labelled examples, for validation and final figures."""
+"""Probabilities of examples, for validation and final figures."""
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from catalogtool.networks._base import Network
+from catalogtool.networks._domain_norm import Branch, use_domain
 from catalogtool.training.context import TrainingContext
 from catalogtool.training.examples import Examples
 from catalogtool.training.precision import mixed_precision
@@ -13,9 +14,20 @@ _BATCH = 16
 
 
 def predict_examples(
-    network: Network, examples: Examples, device: torch.device
+    network: Network, examples: Examples, device: torch.device, branch: Branch = "target"
 ) -> npt.NDArray[np.float32]:
     """Class probabilities, with the precision of training; catalogs are more exact.
+
+    Parameters
+    ----------
+    network : Network
+        Afterwards it uses the target's normalisation.
+    examples : Examples
+        M cutouts.
+    device : torch.device
+        Where the network is.
+    branch : {"target", "source"}
+        Survey by whose normalisation the network predicts, where it has two.
 
     Returns
     -------
@@ -23,6 +35,7 @@ def predict_examples(
     """
     was_training = network.training
     network.eval()
+    use_domain(network, branch)
     parts = [np.zeros_like(examples.votes[:0])]
     with torch.inference_mode(), mixed_precision(device):
         for start in range(0, len(examples), _BATCH):
@@ -30,11 +43,12 @@ def predict_examples(
             images = images.contiguous(memory_format=torch.channels_last)
             parts.append(network(images).float().softmax(dim=1).cpu().numpy())
     network.train(was_training)
+    use_domain(network, "target")
     return np.concatenate(parts)
 
 
 def gather_predictions(
-    network: Network, examples: Examples, context: TrainingContext
+    network: Network, examples: Examples, context: TrainingContext, branch: Branch = "target"
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int64]]:
     """Probabilities, votes and bands of all workers' examples together.
 
@@ -43,7 +57,7 @@ def gather_predictions(
     probabilities, votes : ndarray, shape (M, K), float32
     band : ndarray, shape (M,), int64
     """
-    probabilities = predict_examples(network, examples, context.device)
+    probabilities = predict_examples(network, examples, context.device, branch)
     band = examples.band[:, None].astype(np.float32)
     rows = np.concatenate([probabilities, examples.votes, band], axis=1)
     together = np.concatenate(context.gather(rows))

@@ -8,25 +8,28 @@ import torch
 from catalogtool import storage
 from catalogtool.adaptation import build_method, load_method
 from catalogtool.adaptation._losses import label_loss
-from catalogtool.config.training import Domain, DomainData, TrainingSpec
+from catalogtool.config.training import DOMAINS, Domain, DomainData, TrainingSpec
 from catalogtool.errors import LabelError, ModelError
 from catalogtool.networks._base import Network
-from catalogtool.surveys._definition import Survey
+from catalogtool.networks._domain_norm import split_norms
 from catalogtool.training.context import TrainingContext
+from catalogtool.training.coverage import refuse_absent_classes, refuse_too_few
 from catalogtool.training.examples import (
+    DomainRows,
     Examples,
-    LabelledRows,
     load_examples,
     open_domain,
     read_labelled_rows,
 )
 from catalogtool.training.loop import TrainingData, TrainingOutcome, fit
-from catalogtool.training.metrics import evaluate, evaluate_by_band
 from catalogtool.training.model import build_fresh_network, load_model, save_model
-from catalogtool.training.predict import gather_predictions
+from catalogtool.training.scores import TestSets, score, score_all
 from catalogtool.training.split import BoolArray, Split, SplitRules, split_labels
+from catalogtool.training.unlabelled import UnlabelledPool, draw_unlabelled
 
 _SOURCE_TEST_SHARE = 0.15  # as in Perez-Carrasco et al. 2019
+_FEW_LABELS = 1000
+"""So many labelled cutouts of the target, or fewer, are on every worker, all of them."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class LabelledDomain:
     """Labels of one domain and how they are shared out."""
 
     data: DomainData
-    rows: LabelledRows
+    rows: DomainRows
     split: Split
 
     def load(self, wanted: BoolArray, spec: TrainingSpec, shard: tuple[int, int]) -> Examples:
@@ -43,7 +46,7 @@ class LabelledDomain:
 
 
 def run_training(spec: TrainingSpec, model_uri: str, context: TrainingContext) -> None:
-    """Train, score once on the test objects, and store the model.
+    """Train, score on the test objects, and store the model.
 
     Parameters
     ----------
@@ -62,26 +65,22 @@ def run_training(spec: TrainingSpec, model_uri: str, context: TrainingContext) -
         If the model to start from is missing or damaged.
     """
     domains = label_domains(spec)
-    main = _main_domain(domains)
+    main = _main_domain(spec, domains)
     network = initial_network(spec, model_uri)
-    data = TrainingData(
-        train={name: _load_train(domain, spec, context) for name, domain in domains.items()},
-        validation=domains[main].load(domains[main].split.validation, spec, _shard(context)),
-    )
-    method = build_method(spec.method, network, label_loss(spec.label_kind))
+    pool = _draw_pool(spec)
+    data = _load_data(spec, domains, main, pool, context)
+    method = build_method(spec.method, network, label_loss(spec.label_kind), spec.method_options)
     outcome = fit(method, data, spec, context)
+    tests = _load_tests(spec, domains, main, context)
     metrics = _describe(outcome, domains, data)
-    test = domains[main].load(domains[main].split.test, spec, _shard(context))
-    metrics |= _score_test(network, test, domains[main].data.survey, context)
+    if pool is not None:
+        metrics["unlabelled"] = _describe_pool(pool)
+    metrics |= score_all(method, outcome, tests, context)
     if spec.starts_from is not None:
         start = initial_network(spec, model_uri).to(context.device)
-        metrics["initial_test"] = _figures(start, test, context)
-    if spec.source is not None:
+        metrics["initial_test"] = score(start, tests.target, context)
+    if spec.source is not None and spec.target is None:
         metrics["source_test"] = metrics["test"]
-        if main != "source":
-            source = _label_domain(spec, "source")
-            kept = source.load(source.split.test, spec, _shard(context))
-            metrics["source_test"] = _figures(network, kept, context)
     if context.rank == 0:
         save_model(model_uri, network, spec, metrics)
 
@@ -92,10 +91,35 @@ def label_domains(spec: TrainingSpec) -> dict[Domain, LabelledDomain]:
     Raises
     ------
     LabelError
-        If no label is left to train on.
+        If no label is left to train on, a class has fewer labels than were asked for, or only one
+        of the surveys has it.
     """
-    names = [name for name in load_method(spec.method).domains if name != "target_unlabelled"]
-    return {name: _label_domain(spec, name) for name in names}
+    domains: dict[Domain, LabelledDomain] = {
+        name: _label_domain(spec, name)
+        for name in training_domains(spec)
+        if name != "target_unlabelled"
+    }
+    if not load_method(spec.method).universal and len(domains) > 1:
+        refuse_absent_classes(spec, {d.data.survey.name: d.rows.labels for d in domains.values()})
+    return domains
+
+
+def training_domains(spec: TrainingSpec) -> tuple[Domain, ...]:
+    """Domains that every batch holds: what the method needs, and what else it takes.
+
+    Raises
+    ------
+    LabelError
+        If it needs labels of the target, and the specification allows it none.
+    """
+    method = load_method(spec.method)
+    if "target_labelled" in method.domains and not spec.uses_target_labels:
+        raise LabelError(
+            f"method {spec.method}: learns from labels of the target, and shots or label_count "
+            "is 0; allow some, or choose another method"
+        )
+    taken = method.domains + (method.optional if spec.uses_target_labels else ())
+    return tuple(name for name in DOMAINS if name in taken)
 
 
 def _label_domain(spec: TrainingSpec, name: Domain) -> LabelledDomain:
@@ -106,17 +130,22 @@ def _label_domain(spec: TrainingSpec, name: Domain) -> LabelledDomain:
     rules = SplitRules(
         seed=spec.seed,
         test_share=spec.test_share if is_target else _SOURCE_TEST_SHARE,
-        validation_share=spec.training.validation_share,
+        validation_share=spec.training.validation_share if is_target or not spec.target else 0.0,
         label_count=spec.label_count if is_target else None,
         shots=spec.shots if is_target else None,
         test_is_rest=is_target and spec.label_kind == "class",
     )
-    return LabelledDomain(data, rows, split_labels(rows.labels, rules))
+    split = split_labels(rows.labels, rules)
+    if is_target:
+        refuse_too_few(spec, rows.labels, split)
+    return LabelledDomain(data, rows, split)
 
 
-def _main_domain(domains: dict[Domain, LabelledDomain]) -> Domain:
-    """The domain whose validation and test figures count."""
-    return "target_labelled" if "target_labelled" in domains else "source"
+def _main_domain(spec: TrainingSpec, domains: dict[Domain, LabelledDomain]) -> LabelledDomain:
+    """The domain whose validation and test figures count: the target where it is seen at all."""
+    if spec.target is None:
+        return domains["source"]
+    return domains.get("target_labelled") or _label_domain(spec, "target_labelled")
 
 
 def initial_network(spec: TrainingSpec, model_uri: str) -> Network:
@@ -127,8 +156,8 @@ def initial_network(spec: TrainingSpec, model_uri: str) -> Network:
     ModelError
         If the earlier model is missing, damaged or another one.
     """
+    torch.manual_seed(spec.seed)  # for fresh weights, and for parts that the method adds
     if spec.starts_from is None:
-        torch.manual_seed(spec.seed)
         return build_fresh_network(spec)
     folder = model_uri.rpartition("/")[0]
     model = load_model(storage.join(folder, spec.starts_from[:16]))
@@ -138,6 +167,8 @@ def initial_network(spec: TrainingSpec, model_uri: str) -> Network:
             "it again",
             uri=model.uri,
         )
+    if spec.training.domain_norm:
+        split_norms(model.network)
     return model.network
 
 
@@ -145,29 +176,65 @@ def _shard(context: TrainingContext) -> tuple[int, int]:
     return (context.rank, context.world_size)
 
 
-def _load_train(domain: LabelledDomain, spec: TrainingSpec, context: TrainingContext) -> Examples:
-    wanted = domain.split.train
-    # Fewer objects than workers: everybody trains on all of them.
-    shard = _shard(context) if wanted.any(axis=1).sum() >= context.world_size else (0, 1)
-    examples = domain.load(wanted, spec, shard)
-    if not len(examples):
-        raise LabelError(
-            f"survey {domain.data.survey.name}: none of the {examples.flagged} labelled cutouts "
-            "of this worker can be read; check the input, or use fewer training workers"
-        )
-    return examples
+def _draw_pool(spec: TrainingSpec) -> UnlabelledPool | None:
+    if "target_unlabelled" not in training_domains(spec):
+        return None
+    assert spec.target is not None
+    return draw_unlabelled(spec.target, spec.training.unlabelled_limit, spec.seed)
+
+
+def _load_data(
+    spec: TrainingSpec,
+    domains: dict[Domain, LabelledDomain],
+    main: LabelledDomain,
+    pool: UnlabelledPool | None,
+    context: TrainingContext,
+) -> TrainingData:
+    """Read this worker's share of the cutouts that teach and choose."""
+    wanted = {name: (d.data, d.rows, d.split.train) for name, d in domains.items()}
+    if pool is not None:
+        assert spec.target is not None
+        wanted["target_unlabelled"] = (spec.target, pool.rows, pool.cutouts)
+    train: dict[Domain, Examples] = {}
+    replicated: set[Domain] = set()
+    for name, (data, rows, cutouts) in wanted.items():
+        is_few = name == "target_labelled" and cutouts.sum() <= _FEW_LABELS
+        if is_few or cutouts.any(axis=1).sum() < context.world_size:
+            replicated.add(name)
+        shard = (0, 1) if name in replicated else _shard(context)
+        train[name] = load_examples(open_domain(data), rows, cutouts, spec.stretch, shard)
+        if not len(train[name]):
+            raise LabelError(
+                f"survey {data.survey.name}: none of the {train[name].flagged} cutouts that this "
+                "worker was to learn from can be read; check the input, or use fewer training "
+                "workers"
+            )
+    validation = main.load(main.split.validation, spec, _shard(context))
+    return TrainingData(train, validation, frozenset(replicated))
+
+
+def _load_tests(
+    spec: TrainingSpec,
+    domains: dict[Domain, LabelledDomain],
+    main: LabelledDomain,
+    context: TrainingContext,
+) -> TestSets:
+    test = main.load(main.split.test, spec, _shard(context))
+    source = None
+    if spec.source is not None and spec.target is not None:
+        domain = domains.get("source") or _label_domain(spec, "source")
+        source = domain.load(domain.split.test, spec, _shard(context))
+    return TestSets(main.data.survey, test, source)
 
 
 def _describe(
     outcome: TrainingOutcome, domains: dict[Domain, LabelledDomain], data: TrainingData
 ) -> dict[str, Any]:
     """What was learned from, and how it went, as JSON values."""
-    best = outcome.best_epoch
     return {
         "epochs": outcome.epochs,
-        "best_epoch": best,
+        "best_epoch": outcome.best_epoch,
         "history": outcome.history,
-        "validation": None if best is None else outcome.history[best]["validation"],
         "labels": {name: _describe_labels(domain) for name, domain in domains.items()},
         "flagged": sum(examples.flagged for examples in data.train.values()),
     }
@@ -184,18 +251,8 @@ def _describe_labels(domain: LabelledDomain) -> dict[str, Any]:
     }
 
 
-def _figures(network: Network, examples: Examples, context: TrainingContext) -> dict[str, Any]:
-    probabilities, votes, _ = gather_predictions(network, examples, context)
-    return evaluate(probabilities, votes)
-
-
-def _score_test(
-    network: Network, test: Examples, survey: Survey, context: TrainingContext
-) -> dict[str, Any]:
-    """Figures on the test objects, as JSON values."""
-    probabilities, votes, band = gather_predictions(network, test, context)
-    scores = {"test": evaluate(probabilities, votes), "test_domain": survey.name}
-    if survey.labels.per_band:
-        names = survey.band_names
-        scores["test_by_band"] = evaluate_by_band(probabilities, votes, band, names)
-    return scores
+def _describe_pool(pool: UnlabelledPool) -> dict[str, Any]:
+    return {
+        "count": int(pool.cutouts.sum()),
+        "includes_test_pixels": pool.includes_test,
+    }

@@ -51,9 +51,9 @@ class SplitRules:
     validation_share: float
     """Share of the objects whose labels are drawn."""
     label_count: int | None = None
-    """Labelled rows that may be drawn; None: all that are not for the test."""
+    """Labelled rows that may be drawn, 0 included; None: all that are not for the test."""
     shots: int | None = None
-    """Labelled rows of each class that may be drawn; None: no limit."""
+    """Labelled rows of each class that may be drawn, 0 included; None: no limit."""
     test_is_rest: bool = False
     """Whether all labelled objects that are not drawn are for the test."""
 
@@ -77,7 +77,7 @@ def split_labels(labels: Labels, rules: SplitRules) -> Split:
     Raises
     ------
     LabelError
-        If no label is left to train on.
+        If no label is left to train on, and not because none was asked for.
     """
     labelled = labels.labelled
     given = labels.given_split == "test"
@@ -92,7 +92,7 @@ def split_labels(labels: Labels, rules: SplitRules) -> Split:
         is_test = ~drawn.any(axis=1)
     chooses = _choose_objects(labels, drawn, rules.validation_share, (rules.seed, _VALIDATION))
     train = drawn & ~chooses[:, None]
-    if not train.any():
+    if not train.any() and 0 not in (rules.label_count, rules.shots):
         raise LabelError(
             f"no label is left to train on: {labelled.sum()} labelled cutouts of "
             f"{labelled.any(axis=1).sum()} objects, {drawn.sum()} drawn; allow more labels, or "

@@ -12,11 +12,12 @@ from catalogtool.adaptation._base import Method
 from catalogtool.adaptation._losses import label_loss
 from catalogtool.config.training import TrainingSpec
 from catalogtool.errors import ModelError
-from catalogtool.training.checkpoint import State
 from catalogtool.training.context import SingleProcess
 from catalogtool.training.examples import Examples
-from catalogtool.training.loop import TrainingData, TrainingOutcome, fit, schedule_factor
+from catalogtool.training.loop import TrainingData, TrainingOutcome, fit
 from catalogtool.training.model import build_fresh_network
+from catalogtool.training.optimiser import schedule_factor
+from catalogtool.training.selection import State
 
 
 def _examples(count: int, seed: int) -> Examples:
@@ -137,7 +138,6 @@ def test_a_tiny_set_is_learned_by_heart(spec: TrainingSpec, kind: str) -> None:
 
     first, last = outcome.history[0]["train"]["label"], outcome.history[-1]["train"]["label"]
     assert last < 0.2 * first
-    assert outcome.best_score is not None
     assert outcome.history[-1]["validation"]["accuracy"] == 1
 
 
