@@ -7,8 +7,6 @@ the loss of Khosla et al. 2020, NeurIPS (arXiv:2004.11362), equation 2.
 """
 
 import torch
-from pytorch_metric_learning.losses import SupConLoss
-from pytorch_metric_learning.reducers import MeanReducer
 
 from catalogtool.adaptation._gather import gather_rows
 
@@ -36,6 +34,9 @@ def nt_xent(first: torch.Tensor, second: torch.Tensor, temperature: float) -> to
     The library's NTXentLoss lists all triplets, (2 B)^3 numbers; its SupConLoss needs (2 B)^2 for
     the same loss.
     """
+    from pytorch_metric_learning.losses import SupConLoss
+    from pytorch_metric_learning.reducers import MeanReducer
+
     embeddings = torch.cat([gather_rows(first), gather_rows(second)]).float()
     pairs = torch.arange(len(embeddings) // 2, device=embeddings.device).repeat(2)
     # Its own reducer would leave out views whose loss is 0.

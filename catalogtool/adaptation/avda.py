@@ -135,10 +135,10 @@ class Method(BaseMethod):
         return terms
 
     def _encode(self, features: torch.Tensor) -> Code:
-        mean = self.network.mean(features).float()
+        mean = self.network.head.mean(features).float()
         log_variance = self.log_variance(features).float()
         latents = draw(mean, log_variance)
-        components = self.network.mixture
+        components = self.network.head.mixture
         return Code(
             latents,
             components.log_responsibilities(latents),
@@ -161,7 +161,7 @@ class Method(BaseMethod):
             }
         share = 1 - options.labelled_share
         divergence = assigned_divergence(
-            code.divergences, code.log_responsibilities, self.network.mixture.log_weights
+            code.divergences, code.log_responsibilities, self.network.head.mixture.log_weights
         )
         is_pretrained = progress >= options.pretraining_share
         return {"reconstruction": share * errors, "divergence": is_pretrained * share * divergence}

@@ -75,8 +75,27 @@ class GaussianMixture(nn.Module):
         return (self.log_weights + densities).log_softmax(dim=1)
 
 
+class MixtureHead(nn.Module):
+    """From features to a latent mean, and to the component that made it.
+
+    Parameters
+    ----------
+    features, classes, latent : int
+        Length of the feature vectors, number of classes and of latent dimensions.
+    """
+
+    def __init__(self, features: int, classes: int, latent: int) -> None:
+        super().__init__()
+        self.mean = nn.Linear(features, latent)
+        self.mixture = GaussianMixture(classes, latent)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Log-responsibilities of shape (B, K) for the latent mean; nothing here is random."""
+        return self.mixture.log_responsibilities(self.mean(features))
+
+
 class Network(BaseNetwork):
-    """Convolutions, a dense layer, the latent mean, and the mixture that classifies it.
+    """Convolutions, a dense layer, and a mixture that classifies the latent mean.
 
     Parameters
     ----------
@@ -103,8 +122,7 @@ class Network(BaseNetwork):
             *_convolution(third, options.dense, cells),
             nn.Flatten(),  # (B, dense)
         )
-        self.mean = nn.Linear(options.dense, options.latent)
-        self.mixture = GaussianMixture(classes, options.latent)
+        self.head: MixtureHead = MixtureHead(options.dense, classes, options.latent)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Embed cutouts of shape (B, C, H, W) as vectors of shape (B, dense)."""
@@ -112,8 +130,9 @@ class Network(BaseNetwork):
         return embedded
 
     def classify(self, features: torch.Tensor) -> torch.Tensor:
-        """Log-responsibilities (B, K) of the latent mean; nothing here is random."""
-        return self.mixture.log_responsibilities(self.mean(features))
+        """Log-responsibilities of shape (B, K)."""
+        logits: torch.Tensor = self.head(features)
+        return logits
 
 
 def _convolution(

@@ -144,7 +144,7 @@ def test_the_bound_is_the_slow_sum_over_cutouts_and_domains(
 ) -> None:
     _without_noise(monkeypatch)
     method = _method(label_weight=3.0, labelled_share=0.8, pixel_sigma=0.5).eval()
-    components = method.network.mixture
+    components = method.network.head.mixture
     expected = dict.fromkeys(("reconstruction", "divergence", "label"), 0.0)
     batches = _batches(with_target_labels=with_target_labels)
     for domain, batch in batches.items():
@@ -152,7 +152,7 @@ def test_the_bound_is_the_slow_sum_over_cutouts_and_domains(
         share = 0.2 if domain == "target_unlabelled" else 0.8
         for index, image in enumerate(batch.images):
             hidden = method.network.features(image[None])
-            mean, log_variance = method.network.mean(hidden), method.log_variance(hidden)
+            mean, log_variance = method.network.head.mean(hidden), method.log_variance(hidden)
             kl = divergences(mean, log_variance, components.centres, components.log_variances)[0]
             log_r = components.log_responsibilities(mean)[0]
             residual = (decoder(mean)[0] - image) / 0.5
@@ -229,7 +229,7 @@ def test_the_encoder_raises_what_the_discriminator_lowers(monkeypatch: pytest.Mo
     """By finite differences: only the target's term reaches the encoder, with the other sign."""
     _without_noise(monkeypatch)
     method, batches = _method(adversarial_weight=0.7).eval(), _batches()
-    bias = method.network.mean.bias  # shifts the latents of all domains alike
+    bias = method.network.head.mean.bias  # shifts the latents of all domains alike
     strength = method._reversal(LATE)
     assert strength == pytest.approx(0.7, rel=0.01)
 
@@ -245,7 +245,7 @@ def test_the_encoder_raises_what_the_discriminator_lowers(monkeypatch: pytest.Mo
 
 def _target_term(method: Method, images: torch.Tensor, step: torch.Tensor) -> float:
     with torch.no_grad():
-        latents = method.network.mean(method.network.features(images)) + step
+        latents = method.network.head.mean(method.network.features(images)) + step
         return float(-(1 - torch.sigmoid(method.discriminator(latents))).log().mean())
 
 

@@ -74,9 +74,9 @@ def test_classification_is_of_the_latent_mean_and_never_random() -> None:
     assert isinstance(network, Network)
     images = torch.rand(4, 2, 28, 28)
 
-    mean = network.mean(network.features(images))
+    mean = network.head.mean(network.features(images))
 
-    torch.testing.assert_close(network(images), network.mixture.log_responsibilities(mean))
+    torch.testing.assert_close(network(images), network.head.mixture.log_responsibilities(mean))
     assert torch.equal(network(images), network(images))
 
 
