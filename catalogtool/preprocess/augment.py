@@ -34,9 +34,10 @@ def augment(
     changes : tuple of str
         ``flip`` at random, ``turn`` by quarters and ``shift`` by whole pixels, up to 5 % of the
         side, keep the noise as it is; ``rotate`` by any angle and ``zoom`` by a factor of 0.9 to
-        1.1 smooth it; ``warp`` is for what has an upright: it turns and slants by up to 10 degrees,
-        enlarges by 0.9 to 1.4 and shifts by up to 10 % of the side; ``jitter``: per-channel gain (log-normal, 0.25), offset, noise,
-        and in 30 % of the cutouts the mean of the channels in every channel.
+        1.1 smooth it. ``warp`` is for what has an upright: it turns and slants by up to 10
+        degrees, enlarges by 0.9 to 1.4 and shifts by up to 10 % of the side. ``jitter``:
+        per-channel gain (log-normal, 0.25), offset, noise, and in 30 % of the cutouts the mean of
+        the channels in every channel.
     generator : Generator
         On the device of the images; the same state gives the same result.
 
