@@ -10,6 +10,7 @@ changes weights, batches and labels. ``oracle`` learns from all labels of the ta
 """
 
 import argparse
+import functools
 import json
 import multiprocessing
 import os
@@ -66,7 +67,7 @@ class Trial:
 def run_trial(trial: Trial) -> dict[str, Any]:
     """Figures of one trial, in per cent."""
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // trial_jobs()))
-    task = TASKS[trial.task](Path(trial.data), trial.seed)
+    task = read_task(trial.task, trial.data, trial.seed)
     few, test = task.draw(trial.shots, trial.seed)
     begin = time.perf_counter()
     if trial.method == "forest":
@@ -82,6 +83,12 @@ def run_trial(trial: Trial) -> dict[str, Any]:
     }
     print(json.dumps(found), flush=True)
     return found
+
+
+@functools.lru_cache(maxsize=1)
+def read_task(name: str, data: str, seed: int) -> Task:
+    """Images of a task, read once by every process."""
+    return TASKS[name](Path(data), seed)
 
 
 def trial_jobs() -> int:

@@ -14,6 +14,7 @@ from torch.nn import functional
 from catalogtool.preprocess.stretch import prepare
 from catalogtool.training.examples import Examples
 
+SIZE_PIX = 64
 SOURCE_DIGITS, POOL_DIGITS, TEST_DIGITS = 2000, 1800, 2000
 
 
@@ -70,17 +71,17 @@ def digits(data: Path, seed: int) -> Task:
     )
 
 
-def galaxies(data: Path, seed: int) -> Task:
+def galaxies(data: Path, seed: int) -> Task:  # noqa: ARG001 - all seeds have the same images
     """Ellipticals and spirals, SDSS to DESI."""
     names = {0: 0, 1: 1, 2: 1, 3: 1}
-    return _galaxies(data, ("elliptical", "spiral"), {}, names, seed)
+    return _galaxies(data, ("elliptical", "spiral"), {}, names)
 
 
-def spins(data: Path, seed: int) -> Task:
+def spins(data: Path, seed: int) -> Task:  # noqa: ARG001 - all seeds have the same images
     """Ellipticals and the two senses of spirals, SDSS to DESI."""
     mirrored = {"clockwise": "anticlockwise", "anticlockwise": "clockwise"}
     names = {0: 0, 1: 1, 2: 2}
-    return _galaxies(data, ("elliptical", "clockwise", "anticlockwise"), mirrored, names, seed)
+    return _galaxies(data, ("elliptical", "clockwise", "anticlockwise"), mirrored, names)
 
 
 TASKS: dict[str, Callable[[Path, int], Task]] = {
@@ -95,7 +96,6 @@ def _galaxies(
     classes: tuple[str, ...],
     mirrored: dict[str, str],
     names: dict[int, int],
-    seed: int,  # noqa: ARG001 - all seeds have the same images
 ) -> Task:
     sdss = pq.read_table(data / "galaxy-sdss-gz1/sdss_gz1_images.parquet")
     desi = pq.read_table(data / "galaxy-desi-gz1/desi_gz1_images.parquet")
@@ -117,11 +117,13 @@ def _galaxies(
 
 
 def _pictures(table: object) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures of 64 x 64 pixels, shape (N, 3, 64, 64), and the labels as they are given."""
+    """Pictures of `SIZE_PIX`, shape (N, 3, 64, 64), and the labels as they are given."""
     pictures = []
     for encoded in table.column("image").to_pylist():  # type: ignore[attr-defined]
         pixels = np.asarray(Image.open(io.BytesIO(encoded)).convert("RGB"), dtype=np.float32)
-        pictures.append(pixels.reshape(64, 2, 64, 2, 3).mean(axis=(1, 3)).transpose(2, 0, 1))
+        step = len(pixels) // SIZE_PIX
+        blocks = pixels.reshape(SIZE_PIX, step, SIZE_PIX, step, 3)
+        pictures.append(blocks.mean(axis=(1, 3)).transpose(2, 0, 1))
     images = np.stack(pictures)
     prepared = prepare(images, np.zeros(images.shape, dtype=bool), "unit")
     return prepared, np.array(table.column("label").to_pylist())  # type: ignore[attr-defined]
