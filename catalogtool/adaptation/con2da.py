@@ -40,6 +40,7 @@ class Method(BaseMethod):
 
     domains: ClassVar[tuple[Domain, ...]] = ("source", "target_unlabelled")
     optional: ClassVar[tuple[Domain, ...]] = ("target_labelled",)
+    starts_from: ClassVar[str | None] = "source_only"
     wants_strong: ClassVar[bool] = True
     options: Options
 

@@ -85,7 +85,7 @@ def run_trial(trial: Trial) -> dict[str, Any]:
     return found
 
 
-@functools.lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=4)
 def read_task(name: str, data: str, seed: int) -> Task:
     """Images of a task, read once by every process."""
     return TASKS[name](Path(data), seed)

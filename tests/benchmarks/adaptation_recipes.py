@@ -82,12 +82,12 @@ def _digits() -> TaskRecipe:
         special={
             "fine_tune": Recipe(_steps(adapted, 200, **_FEW_ADAMW)),
             "con2da": Recipe(
-                _steps(adapted, 600, strong=STRONG, optimiser="adamw", learning_rate=1e-3)
+                _steps(adapted, 500, strong=STRONG, **_FEW_ADAMW), {"contrast_weight": 0.1}
             ),
             "avda": Recipe(
-                _steps(_SOURCE, 2500, augment=("warp",), learning_rate=1e-3),
+                _steps(_SOURCE, 2000, augment=("warp",), domain_norm=True),
+                {"reduction": "mean"},
                 network="mixture",
-                network_options={},
             ),
         },
     )
@@ -106,11 +106,13 @@ def _galaxies(augment: tuple[str, ...]) -> TaskRecipe:
         adapted=adapted,
         special={
             "fine_tune": Recipe(_steps(adapted, 150, domain_norm=False, **_FEW_ADAMW)),
-            "con2da": Recipe(_steps(adapted, 300, strong=STRONG)),
+            "con2da": Recipe(
+                _steps(adapted, 300, strong=STRONG, **_FEW_ADAMW), {"contrast_weight": 0.1}
+            ),
             "avda": Recipe(
-                _steps(_SOURCE, 2500, augment=augment, batch_size=32),
+                _steps(_SOURCE, 2000, augment=augment, batch_size=32, domain_norm=True),
+                {"reduction": "mean"},
                 network="mixture",
-                network_options={},
             ),
         },
     )
