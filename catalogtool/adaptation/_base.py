@@ -96,6 +96,10 @@ class Method(nn.Module):
         """Figures of the last step that are logged but not minimised."""
         return {}
 
+    def unknown_threshold(self) -> float | None:
+        """Entropy in nats above which a cutout is of an unknown class; None: there is no rule."""
+        return None
+
     def embed(self, images: dict[Domain, torch.Tensor]) -> dict[Domain, torch.Tensor]:
         """Features (B, D) of every domain's cutouts.
 

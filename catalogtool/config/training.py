@@ -23,6 +23,11 @@ class DomainData(Settings):
     manifest_uri: str
     manifest_identity: str
 
+    @property
+    def simulated(self) -> bool:
+        """Whether the cutouts are made up; the names of such formats say so."""
+        return self.input_format.startswith("simulated")
+
 
 class TrainingSpec(Settings):
     """A complete description of one training."""
@@ -70,7 +75,7 @@ class TrainingSpec(Settings):
     @property
     def simulated(self) -> bool:
         """Whether any training cutout was simulated."""
-        return any(d is not None and d.input_format == "simulated" for d in self.domains)
+        return any(domain is not None and domain.simulated for domain in self.domains)
 
     @property
     def domains(self) -> tuple[DomainData | None, DomainData | None]:

@@ -7,7 +7,6 @@ says everything about the object and its pixels.
 import hashlib
 import re
 from collections.abc import Iterator
-from datetime import timedelta
 from functools import lru_cache
 
 import numpy as np
@@ -18,9 +17,9 @@ from catalogtool.errors import ConfigError
 from catalogtool.flags import Flag
 from catalogtool.inputs._base import MANIFEST_SCHEMA, Cutouts, FloatArray
 from catalogtool.inputs._base import Format as FormatBase
+from catalogtool.inputs._simulation.field import Floats, observed_mjd
 from catalogtool.inputs._simulation.galaxies import (
     BLOCK,
-    Floats,
     Galaxies,
     Kind,
     draw_block,
@@ -30,8 +29,6 @@ from catalogtool.inputs._simulation.noise import sky_sigma
 from catalogtool.inputs._simulation.raters import VOTE_CLASSES, draw_votes, opinions
 from catalogtool.inputs._simulation.render import Camera, draw_parts, resize
 from catalogtool.inputs._simulation.spectra import part_fluxes
-from catalogtool.inputs._times import mjd_of
-from catalogtool.nights import night_start
 from catalogtool.surveys._definition import Simulation, Survey
 
 _VERSION = 1  # raised whenever the same settings give other pixels or votes
@@ -45,9 +42,6 @@ _KIND_OF_CLASS = {
     "point_source": Kind.POINT_SOURCE,
     "star": Kind.POINT_SOURCE,
 }
-_DUSK_AFTER_NOON = timedelta(hours=8)
-_SLOTS_PER_NIGHT = 1000
-_SLOT_DAYS = 1 / 3000  # of 29 s: a night of 8 h
 _WHITE_SKY_SIGMAS = 400.0  # of display images, in units of the sky noise
 _SOFT_SKY_SIGMAS = 4.0
 
@@ -123,7 +117,7 @@ class Format(FormatBase):
                     "identity": [identity] * len(index),
                     "votes": _votes_column(votes),
                     "split": [""] * len(index),
-                    "observed_mjd": self._observed_mjd(index),
+                    "observed_mjd": observed_mjd(self._simulation, self.survey.timezone, index),
                 },
                 schema=MANIFEST_SCHEMA,
             )
@@ -149,19 +143,6 @@ class Format(FormatBase):
         if self.survey.labels.kind == "class":
             return _to_display(resized, self._sigma)
         return resized
-
-    def _observed_mjd(self, index: npt.NDArray[np.int64]) -> pa.Array:
-        """Times of objects: one after the other from 20 h on, night after night in turn."""
-        settings = self._simulation
-        if settings.first_night is None:
-            return pa.nulls(len(index), pa.float64())
-        evenings = [
-            night_start(settings.first_night + timedelta(days=number), self.survey.timezone)
-            for number in range(settings.nights)
-        ]
-        starts = np.array([mjd_of(evening + _DUSK_AFTER_NOON) for evening in evenings])
-        turn, night = np.divmod(index, settings.nights)
-        return pa.array(starts[night] + turn % _SLOTS_PER_NIGHT * _SLOT_DAYS)
 
     def _draw_block(self, block: int) -> tuple[Galaxies, Floats]:
         galaxies = draw_block(self.survey, block)

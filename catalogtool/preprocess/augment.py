@@ -10,9 +10,12 @@ import torch
 from catalogtool._discovery import check_name
 from catalogtool.preprocess._draws import normal, resample, uniform
 
-CHANGES = ("flip", "jitter", "rotate", "shift", "turn", "zoom")
+CHANGES = ("flip", "jitter", "rotate", "shift", "turn", "warp", "zoom")
 _SHIFT = 0.05  # of the image's side
 _ZOOM = 0.1
+_WARP_RADIANS = math.radians(10)
+_WARP_SCALE = (1.15, 0.25)  # centre and half width
+_WARP_SHIFT = 0.1  # of the image's side
 _GAIN_SIGMA = 0.25
 _OFFSET_SIGMA = 0.1
 _NOISE_SIGMA = 0.05
@@ -31,8 +34,10 @@ def augment(
     changes : tuple of str
         ``flip`` at random, ``turn`` by quarters and ``shift`` by whole pixels, up to 5 % of the
         side, keep the noise as it is; ``rotate`` by any angle and ``zoom`` by a factor of 0.9 to
-        1.1 smooth it; ``jitter``: per-channel gain (log-normal, 0.25), offset, noise,
-        and in 30 % of the cutouts the mean of the channels in every channel.
+        1.1 smooth it. ``warp`` is for what has an upright: it turns and slants by up to 10
+        degrees, enlarges by 0.9 to 1.4 and shifts by up to 10 % of the side. ``jitter``:
+        per-channel gain (log-normal, 0.25), offset, noise, and in 30 % of the cutouts the mean of
+        the channels in every channel.
     generator : Generator
         On the device of the images; the same state gives the same result.
 
@@ -79,8 +84,18 @@ def _affine(
         side = images.shape[-1]
         parts = torch.stack([uniform(count, _SHIFT, generator) for _ in range(2)], dim=1)
         shift = 2 * torch.round(side * parts) / side  # from -1 to 1 the side is 2 long
+    slant = images.new_zeros(count)
+    if "warp" in changes:
+        angle = angle + uniform(count, _WARP_RADIANS, generator)
+        slant = uniform(count, _WARP_RADIANS, generator)
+        centre, half_width = _WARP_SCALE
+        scale = scale / (centre + uniform(count, half_width, generator))
+        shifts = [uniform(count, 2 * _WARP_SHIFT, generator) for _ in range(2)]
+        shift = shift + torch.stack(shifts, dim=1)
     cosine, sine = scale * torch.cos(angle), scale * torch.sin(angle)
-    linear = torch.stack([mirror * cosine, -sine, mirror * sine, cosine], dim=1)
+    linear = torch.stack(
+        [mirror * cosine, slant * cosine - sine, mirror * sine, slant * sine + cosine], dim=1
+    )
     return torch.cat([linear.view(count, 2, 2), shift[:, :, None]], dim=2), mirror < 0
 
 

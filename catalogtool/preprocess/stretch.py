@@ -24,8 +24,9 @@ def prepare(images: FloatArray, mask: BoolArray, stretch: Stretch) -> FloatArray
         Cutouts in survey units.
     mask : ndarray, shape (M, c, H, W), bool
         True excludes a pixel from the statistics; so do NaN and infinity.
-    stretch : {"minmax", "asinh", "unit"}
-        ``minmax``: linear, valid pixels of a cutout to [0, 1]. ``asinh``: the same after
+    stretch : {"minmax", "band_minmax", "asinh", "unit"}
+        ``minmax``: linear, valid pixels of a cutout to [0, 1]. ``band_minmax``: the same for
+        every channel by itself. ``asinh``: like ``minmax`` after
         ``asinh((x - median) / (3 sigma))`` with sigma from the median absolute deviation.
         ``unit``: ``(x / 255 - 0.5) * 4``, without any statistics.
 
@@ -33,7 +34,8 @@ def prepare(images: FloatArray, mask: BoolArray, stretch: Stretch) -> FloatArray
     -------
     ndarray, shape (M, c, H, W), float32
         Excluded pixels hold the median of the valid ones, in every channel by itself; a channel
-        without valid pixels holds 0, and so does a cutout of one constant value under ``minmax``.
+        without valid pixels holds 0, and so does a cutout of one constant value under ``minmax``,
+        and a channel of one under ``band_minmax``.
     """
     prepared = np.zeros_like(images, dtype=np.float32)
     valid = np.isfinite(images) & ~mask
@@ -51,6 +53,8 @@ def _prepare_one(image: FloatArray, valid: BoolArray, stretch: Stretch) -> Float
         )
     elif stretch == "asinh":
         scaled = _to_unit_range(_asinh(image, valid), valid)
+    elif stretch == "band_minmax":
+        scaled = np.stack([_band_to_unit_range(*band) for band in zip(image, valid, strict=True)])
     else:
         scaled = _to_unit_range(image, valid)
     return _fill(scaled, valid)
@@ -65,6 +69,10 @@ def _to_unit_range(image: FloatArray, valid: BoolArray) -> FloatArray:
         return np.zeros_like(image)
     scaled: FloatArray = (image / 2 - low / 2) / half_range
     return scaled
+
+
+def _band_to_unit_range(band: FloatArray, valid: BoolArray) -> FloatArray:
+    return _to_unit_range(band, valid) if valid.any() else np.zeros_like(band)
 
 
 def _asinh(image: FloatArray, valid: BoolArray) -> FloatArray:

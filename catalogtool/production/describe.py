@@ -74,5 +74,5 @@ def _model_text(plan: Plan, spec: TrainingSpec) -> str:
     state = "reused" if storage.exists(storage.join(uri, "run.json")) else "to be trained"
     domain = spec.target or spec.source
     assert domain is not None
-    where = "simulated cutouts" if domain.input_format == "simulated" else domain.input_uri
+    where = "simulated cutouts" if domain.simulated else domain.input_uri
     return f"{spec.network} learns from {domain.survey.name} ({where}), {state}: {uri}"

@@ -5,15 +5,34 @@ from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from astropy import units as u
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import (
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
 
 from catalogtool.config._base import Settings
 from catalogtool.units import Angle, Length, Magnitude
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Stretch = Literal["minmax", "asinh", "unit"]
+Stretch = Literal["minmax", "band_minmax", "asinh", "unit"]
 Select = Literal["labels", "unlabelled", "last"]
 SimulatedKind = Literal["spheroid", "disk", "irregular", "point_source"]
+RealKind = Literal["transient", "hostless", "variable_star", "moving", "nuclear"]
+BogusKind = Literal[
+    "dipole",
+    "cosmic_ray",
+    "bad_pixel",
+    "satellite",
+    "saturated",
+    "ghost",
+    "edge",
+    "noise_peak",
+]
+CandidateKind = Literal[RealKind, BogusKind]
 
 
 class Band(Settings):
@@ -108,18 +127,27 @@ class InputSource(Settings):
     """Extension that holds the pixels; None: the one named like the band, else the first image."""
 
 
-class Simulation(Settings):
-    """How many galaxies to simulate where no real input is given, and from which seed."""
+class SimulatedField(Settings):
+    """Where and when something simulated is seen, and from which seed it is drawn."""
 
-    objects: PositiveInt
     seed: int
-    labelled_cutouts: PositiveInt | None = None
-    """Cutouts that the simulated raters saw; None: all."""
-    raters: PositiveInt = 5
     ra: Angle
     dec: Angle
     radius: Angle
-    """Centre and radius of the simulated field."""
+    """Centre and radius of the field."""
+    first_night: date | None = None
+    """Evening of the first observing night; None: nobody knows when objects were observed."""
+    nights: PositiveInt = 1
+    """Nights over which the objects are spread evenly."""
+
+
+class Simulation(SimulatedField):
+    """How many galaxies to simulate where no real input is given."""
+
+    objects: PositiveInt
+    labelled_cutouts: PositiveInt | None = None
+    """Cutouts that the simulated raters saw; None: all."""
+    raters: PositiveInt = 5
     shares: dict[SimulatedKind, Annotated[float, Field(ge=0)]] = {
         "spheroid": 0.35,
         "disk": 0.4,
@@ -132,10 +160,6 @@ class Simulation(Settings):
     median_redshift: Annotated[float, Field(gt=0)] = 0.8
     radius_at_limit: Angle = 0.2 * u.arcsec
     """Typical half-light radius of the faintest objects; brighter ones are larger."""
-    first_night: date | None = None
-    """Evening of the first observing night; None: nobody knows when objects were observed."""
-    nights: PositiveInt = 1
-    """Nights over which the objects are spread evenly."""
 
     @field_validator("shares")
     @classmethod
@@ -143,6 +167,52 @@ class Simulation(Settings):
         if not sum(shares.values()) > 0:
             raise ValueError("shares needs at least one number above 0")
         return shares
+
+
+class DifferenceImaging(SimulatedField):
+    """How candidates in difference images are simulated where no real input is given.
+
+    The survey has the bands ``science``, ``template`` and ``difference``. Resolution and depth of
+    the first two say how sharp and how noisy those images are; the level of the sky follows from
+    the depth. Counts are those of one science exposure.
+    """
+
+    candidates: PositiveInt
+    labelled_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """Share of the candidates with a label; half of those are real."""
+    real_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    """Share of real ones among the candidates without a label."""
+    shares: dict[CandidateKind, Annotated[float, Field(ge=0)]] = {
+        "transient": 0.3,
+        "hostless": 0.1,
+        "variable_star": 0.25,
+        "moving": 0.2,
+        "nuclear": 0.15,
+        "dipole": 0.4,
+        "cosmic_ray": 0.15,
+        "bad_pixel": 0.1,
+        "satellite": 0.05,
+        "saturated": 0.1,
+        "ghost": 0.05,
+        "edge": 0.05,
+        "noise_peak": 0.1,
+    }
+    """Relative numbers of the kinds of candidates; of the real and of the bogus ones apart."""
+    snr_limit: PositiveFloat = 5.0
+    """Signal-to-noise from which on something in a difference image is a candidate."""
+    gain_electrons_per_count: PositiveFloat = 2.0
+    read_noise_electrons: PositiveFloat = 8.0
+    saturation_counts: PositiveFloat = 50_000.0
+    seeing_scatter: Annotated[float, Field(ge=0, lt=1)] = 0.12
+    """Scatter of the natural logarithm of the resolution, from exposure to exposure."""
+    registration_pix: Annotated[float, Field(ge=0)] = 0.08
+    """Scatter of the template's position, along each axis."""
+    matching_error: Annotated[float, Field(ge=0, lt=0.5)] = 0.01
+    """Relative scatter of the width that the template's light is given to match the science."""
+    photometric_error: Annotated[float, Field(ge=0, lt=0.5)] = 0.003
+    """Relative scatter of the brightness that the template is scaled to."""
+    star_density: Annotated[float, Field(ge=0)] = 1.0
+    """Stars relative to those at high Galactic latitude."""
 
 
 class TrainingOptions(Settings):
@@ -229,6 +299,7 @@ class Survey(Settings):
     labels: Labels
     input: InputSource
     simulation: Simulation | None = None
+    difference_imaging: DifferenceImaging | None = None
     recipes: Annotated[tuple[Recipe, ...], Field(min_length=1)]
 
     @field_validator("timezone")

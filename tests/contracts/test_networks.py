@@ -27,6 +27,7 @@ def test_logits_have_one_column_per_class_and_are_finite(name: str, channels: in
     assert logits.shape == (3, CLASSES)
     assert torch.isfinite(logits).all()
     torch.testing.assert_close(network.classify(network.features(images)), logits)
+    torch.testing.assert_close(network.head(network.features(images)), logits)
 
 
 @pytest.mark.parametrize("name", network_names())

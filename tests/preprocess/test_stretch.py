@@ -101,3 +101,18 @@ def test_what_comes_in_is_not_changed() -> None:
     prepare(images, mask, "minmax")
 
     np.testing.assert_array_equal(images, before)
+
+
+def test_every_band_can_have_the_unit_range_by_itself() -> None:
+    rng = np.random.default_rng(6)
+    images = rng.normal(size=(2, 3, 5, 5)).astype(np.float32) * np.array([1, 100, 0])[:, None, None]
+    images = images.astype(np.float32)
+    mask = np.zeros(images.shape, dtype=np.bool_)
+    images[0, 1, 0, 0], mask[0, 1, 0, 0] = 1e6, True
+    mask[1, 0] = True
+    prepared = prepare(images, mask, "band_minmax")
+    for index, band in ((0, 0), (0, 1), (1, 1)):
+        assert prepared[index, band].min() == 0
+        assert prepared[index, band].max() == 1
+    assert not prepared[:, 2].any()
+    assert not prepared[1, 0].any()

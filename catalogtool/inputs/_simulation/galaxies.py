@@ -1,15 +1,13 @@
 """The simulated population: physical parameters of galaxies and stars, drawn block by block."""
 
-import hashlib
 from dataclasses import dataclass, fields
 from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
 
+from catalogtool.inputs._simulation.field import Floats, draw_positions, open_stream
 from catalogtool.surveys._definition import Survey
-
-Floats = npt.NDArray[np.float64]
 
 BLOCK = 512
 """Objects that are drawn together. A block is always drawn whole, so that what an object is
@@ -77,8 +75,7 @@ def random_stream(survey: Survey, purpose: str, index: int) -> np.random.Generat
     """
     simulation = survey.simulation
     assert simulation is not None
-    text = f"{survey.name}:{simulation.seed}:{purpose}:{index}"
-    return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16]))
+    return open_stream(survey.name, simulation.seed, purpose, index)
 
 
 def draw_block(survey: Survey, block: int) -> Galaxies:
@@ -104,7 +101,7 @@ def draw_block(survey: Survey, block: int) -> Galaxies:
     redshift = rng.gamma(4.0, simulation.median_redshift / 3.672, BLOCK)
     axis_ratio = _draw_axis_ratios(kind, rng)
     bulge, clumps = _draw_shares(kind, axis_ratio, rng)
-    ra, dec = _draw_positions(survey, rng)
+    ra, dec = draw_positions(simulation, BLOCK, rng)
     is_point = kind == Kind.POINT_SOURCE
     is_old = (kind == Kind.SPHEROID) | is_point
     return Galaxies(
@@ -143,18 +140,3 @@ def _draw_axis_ratios(kind: npt.NDArray[np.int64], rng: np.random.Generator) -> 
     spheroid = rng.uniform(0.55, 1.0, BLOCK)
     irregular = rng.uniform(0.35, 0.9, BLOCK)
     return np.choose(kind, [spheroid, disk, irregular, np.ones(BLOCK)])
-
-
-def _draw_positions(survey: Survey, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    simulation = survey.simulation
-    assert simulation is not None
-    ra, dec, radius = (
-        angle.to_value("rad") for angle in (simulation.ra, simulation.dec, simulation.radius)
-    )
-    cosine = 1 - (1 - np.cos(radius)) * rng.random(BLOCK)
-    sine = np.sqrt(1 - cosine**2)
-    azimuth = rng.uniform(0, 2 * np.pi, BLOCK)
-    east, north = sine * np.sin(azimuth), sine * np.cos(azimuth)
-    forward = cosine * np.cos(dec) - north * np.sin(dec)
-    up = cosine * np.sin(dec) + north * np.cos(dec)
-    return np.degrees(ra + np.arctan2(east, forward)) % 360, np.degrees(np.arcsin(up))

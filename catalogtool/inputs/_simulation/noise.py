@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from catalogtool.inputs._simulation.galaxies import Floats
+from catalogtool.inputs._simulation.field import Floats
 from catalogtool.surveys._definition import Survey
 
 MOFFAT_BETA = 3.0

@@ -7,7 +7,8 @@ drawn for them, so that millions of objects can be listed with their labels.
 import numpy as np
 import numpy.typing as npt
 
-from catalogtool.inputs._simulation.galaxies import Floats, Galaxies, Kind
+from catalogtool.inputs._simulation.field import Floats
+from catalogtool.inputs._simulation.galaxies import Galaxies, Kind
 from catalogtool.inputs._simulation.noise import flux_at_depth, psf_area_arcsec2
 from catalogtool.surveys._definition import Survey
 

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from catalogtool.inputs._base import FloatArray
-from catalogtool.inputs._simulation.galaxies import Floats, Galaxies, Kind
+from catalogtool.inputs._simulation.field import Floats
+from catalogtool.inputs._simulation.galaxies import Galaxies, Kind
 from catalogtool.inputs._simulation.noise import MOFFAT_BETA
 
 Complex = npt.NDArray[np.complex64]

@@ -3,7 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from catalogtool.inputs._simulation.galaxies import Floats, Galaxies, Kind
+from catalogtool.inputs._simulation.field import Floats
+from catalogtool.inputs._simulation.galaxies import Galaxies, Kind
 from catalogtool.surveys._definition import Survey
 
 PARTS = ("bulge", "disk", "clumps")

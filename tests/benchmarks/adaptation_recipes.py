@@ -1,0 +1,125 @@
+"""How each method is trained in the comparisons on real images."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from catalogtool.surveys._definition import TrainingOptions
+
+STRONG = ("background", "blur", "cutout", "gain", "noise", "shift")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Network, options of the training and of the method."""
+
+    training: TrainingOptions
+    method_options: dict[str, Any] = field(default_factory=dict)
+    network: str = ""
+    network_options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TaskRecipe:
+    """Recipes of a task: how the source teaches, and how every method adapts."""
+
+    network: str
+    network_options: dict[str, Any]
+    augment: tuple[str, ...]
+    source: TrainingOptions
+    adapted: TrainingOptions
+    special: dict[str, Recipe]
+
+    def for_method(self, name: str, *, plain: bool) -> Recipe:
+        """Recipe of a method; a plain one changes no image."""
+        source = _without_changes(self.source) if plain else self.source
+        adapted = _without_changes(self.adapted) if plain else self.adapted
+        if name in ("source_only", "oracle"):
+            return Recipe(source, {}, self.network, self.network_options)
+        found = self.special.get(name, Recipe(adapted))
+        training = _without_changes(found.training) if plain else found.training
+        return Recipe(
+            training,
+            found.method_options,
+            found.network or self.network,
+            found.network_options if found.network else self.network_options,
+        )
+
+
+def _without_changes(options: TrainingOptions) -> TrainingOptions:
+    return options.model_copy(update={"augment": ()})
+
+
+def _steps(options: TrainingOptions, steps: int, **changes: Any) -> TrainingOptions:  # noqa: ANN401
+    """The options with a number of steps, in ten epochs, and other changes."""
+    update = {"max_epochs": 10, "steps_per_epoch": steps // 10, **changes}
+    return options.model_copy(update=update)
+
+
+_SOURCE = TrainingOptions(
+    batch_size=64, learning_rate=1e-3, schedule="one_cycle", class_balanced=True, select="last"
+)
+_ADAPTED = TrainingOptions(
+    batch_size=64,
+    learning_rate=0.01,
+    optimiser="sgd",
+    weight_decay=5e-4,
+    schedule="cosine",
+    class_balanced=True,
+    select="last",
+)
+_FEW_ADAMW = {"optimiser": "adamw", "learning_rate": 3e-4, "weight_decay": 0.0}
+
+
+def _digits() -> TaskRecipe:
+    source = _steps(_SOURCE, 1200, augment=("warp",))
+    adapted = _steps(_ADAPTED, 500, augment=("warp",))
+    return TaskRecipe(
+        network="lenet",
+        network_options={"cosine_head": True},
+        augment=("warp",),
+        source=source,
+        adapted=adapted,
+        special={
+            "fine_tune": Recipe(_steps(adapted, 200, **_FEW_ADAMW)),
+            "con2da": Recipe(
+                _steps(adapted, 500, strong=STRONG, **_FEW_ADAMW), {"contrast_weight": 0.1}
+            ),
+            "avda": Recipe(
+                _steps(_SOURCE, 2000, augment=("warp",), domain_norm=True),
+                {"reduction": "mean"},
+                network="mixture",
+            ),
+        },
+    )
+
+
+def _galaxies(augment: tuple[str, ...]) -> TaskRecipe:
+    source = _steps(_SOURCE, 2000, augment=augment, learning_rate=2e-3)
+    adapted = _steps(
+        _ADAPTED, 300, augment=augment, batch_size=32, unlabelled_batch=64, domain_norm=True
+    )
+    return TaskRecipe(
+        network="resnet",
+        network_options={"cosine_head": True},
+        augment=augment,
+        source=source,
+        adapted=adapted,
+        special={
+            "fine_tune": Recipe(_steps(adapted, 150, domain_norm=False, **_FEW_ADAMW)),
+            "con2da": Recipe(
+                _steps(adapted, 300, strong=STRONG, **_FEW_ADAMW), {"contrast_weight": 0.1}
+            ),
+            "avda": Recipe(
+                _steps(_SOURCE, 2000, augment=augment, batch_size=32, domain_norm=True),
+                {"reduction": "mean"},
+                network="mixture",
+            ),
+        },
+    )
+
+
+RECIPES = {
+    "digits": _digits(),
+    "galaxies": _galaxies(("flip", "rotate", "shift", "zoom", "jitter")),
+    "spins": _galaxies(("flip", "rotate", "shift", "zoom", "jitter")),
+}
