@@ -68,6 +68,20 @@ def test_survey_check_reports_every_unknown_name_of_a_file_at_once(tmp_path: Pat
     assert f"{file}: recipes.0.method: 'sauce_only' is not one of adaptation" in done.stderr
 
 
+def test_survey_check_reports_options_and_changes_that_a_recipe_cannot_have(
+    tmp_path: Path,
+) -> None:
+    text = (ROOT / "catalogtool/surveys/desi.toml").read_text()
+    text = text.replace('method = "fine_tune"', 'method = "mme"\nmethod_options = { trade = 1 }')
+    text = text.replace('column = "label"', 'column = "label"\nflips = false')
+    file = tmp_path / "private.toml"
+    file.write_text(text)
+    done = call("survey", "check", str(file))
+    assert done.returncode == 2
+    assert f"{file}: recipes.0.method: method mme: trade: is not a known key" in done.stderr
+    assert f"{file}: recipes.0.training: survey desi: augment has flip" in done.stderr
+
+
 def test_survey_check_reports_every_mistake_of_a_file_with_its_key(tmp_path: Path) -> None:
     text = (ROOT / "catalogtool/surveys/candels.toml").read_text()
     text = text.replace('pixel_scale = "0.06 arcsec"', "pixel_scale = 0.06\ncolour = 1")
