@@ -105,6 +105,12 @@ def test_other_kinds_must_be_classes_as_before() -> None:
         Format(survey.model_copy(update={"simulation": simulation}), None)
 
 
+def test_no_galaxy_is_in_both_mocks() -> None:
+    shallow, deep = (draw_block(load_survey(name), 0) for name in ("shallow_mock", "deep_mock"))
+
+    assert not set(shallow.mag_ab) & set(deep.mag_ab)
+
+
 def test_both_mocks_differ_in_depth_and_arcs_alone() -> None:
     shallow, deep = (load_survey(name) for name in ("shallow_mock", "deep_mock"))
     assert shallow.simulation is not None
