@@ -63,3 +63,19 @@ def target_spec(source: TrainingSpec, label_count: int = 20) -> TrainingSpec:
 
 def model_uri(folder: Path, spec: TrainingSpec) -> str:
     return OutputLayout(str(folder)).model(spec.identity)
+
+
+def adapted_spec(source: TrainingSpec, shots: int | None = None) -> TrainingSpec:
+    """Minimax entropy from that network, to the same survey: its labels are optional."""
+    training = source.training.model_copy(
+        update={"domain_norm": True, "unlabelled_limit": 60, "steps_per_epoch": 3}
+    )
+    changes = {
+        "method": "mme",
+        "method_options": {"trade_off": 0.2},
+        "target": source.source,
+        "shots": shots,
+        "training": training,
+        "starts_from": source.identity,
+    }
+    return source.model_copy(update=changes)

@@ -67,6 +67,8 @@ class Method(nn.Module):
     """What a batch may hold besides, where there is any: few target labels, or none."""
     starts_from: ClassVar[str | None] = None
     """Method whose trained weights this one starts from; None: fresh weights."""
+    needs_network: ClassVar[str | None] = None
+    """The only network that it works with; None: any."""
     wants_strong: ClassVar[bool] = False
     """Whether batches hold strongly augmented views too."""
     universal: ClassVar[bool] = False

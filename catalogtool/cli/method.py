@@ -15,16 +15,30 @@ def _main() -> None:
 
 @app.command("list")
 def list_methods(*, as_json: Json = False) -> None:
-    """List the adaptation methods and what they learn from."""
-    from catalogtool.adaptation import load_method, method_names
+    """List the adaptation methods, what they learn from and what they ask for."""
+    from catalogtool.adaptation import method_names
 
-    rows = []
-    for name in method_names():
-        method = load_method(name)
-        sentence = (method.__doc__ or "").strip().split("\n", 1)[0]
-        rows.append((name, ", ".join(method.domains), method.starts_from or "", sentence))
-    columns = ("name", "learns from", "starts from", "what it does")
+    methods = [_describe(name) for name in method_names()]
     if as_json:
-        console.result_json([dict(zip(columns, row, strict=True)) for row in rows])
+        console.result_json(methods)
         return
-    console.table("", columns, rows)
+    console.table("", tuple(methods[0]), [tuple(method.values()) for method in methods])
+
+
+def _describe(name: str) -> dict[str, str]:
+    from catalogtool.adaptation import load_method
+
+    method = load_method(name)
+    labels = "optional" if "target_labelled" in method.optional else "none"
+    if "target_labelled" in method.domains:
+        labels = "needed"
+    return {
+        "name": name,
+        "learns from": ", ".join(method.domains),
+        "target labels": labels,
+        "strong views": "yes" if method.wants_strong else "no",
+        "universal": "yes" if method.universal else "no",
+        "starts from": method.starts_from or "",
+        "network": method.needs_network or "any",
+        "what it does": (method.__doc__ or "").strip().split("\n", 1)[0],
+    }

@@ -35,10 +35,16 @@ def open_input_format(survey: Survey, uri: str | None, labels_uri: str | None = 
     Raises
     ------
     ConfigError
-        If no format recognises the URI.
+        If no format recognises the URI, or there is none.
     """
     if uri is None:
-        return load_format(survey.input.format)(survey, survey.input.uri, labels_uri)
+        form = load_format(survey.input.format)
+        if survey.input.uri is None and not form.simulated:
+            raise ConfigError(
+                f"survey {survey.name}: has no input of its own and none was given; name it with "
+                "--input, or with --source-input where another survey learns from it"
+            )
+        return form(survey, survey.input.uri, labels_uri)
     for name in format_names():
         if load_format(name).recognises(uri):
             return load_format(name)(survey, uri, labels_uri)

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 
-from catalogtool.adaptation import load_method
+from catalogtool.adaptation import method_names, read_method_options
 from catalogtool.catalogs import load_kind
 from catalogtool.errors import ConfigError
 from catalogtool.inputs import load_format
 from catalogtool.networks import build_network
+from catalogtool.production.fit import refuse_single_views, refuse_unusable_changes
 from catalogtool.surveys import load_survey
 from catalogtool.surveys._definition import Recipe, Survey
 
@@ -32,11 +33,22 @@ def check_survey_names(survey: Survey, where: str) -> None:
         for kind in recipe.kinds:
             mistakes += _mistakes(f"{key}.kinds", load_kind, kind)
         mistakes += _mistakes(f"{key}.network", _build, survey, recipe)
-        mistakes += _mistakes(f"{key}.method", load_method, recipe.method)
+        mistakes += _mistakes(
+            f"{key}.method", read_method_options, recipe.method, recipe.method_options
+        )
+        for name in ("source_training", "training"):
+            options = getattr(recipe, name)
+            mistakes += _mistakes(f"{key}.{name}", refuse_unusable_changes, survey, options)
+        mistakes += _mistakes(f"{key}.training", _refuse_single_views, survey, recipe)
         if recipe.source_survey != survey.name:
             mistakes += _mistakes(f"{key}.source_survey", load_survey, recipe.source_survey)
     if mistakes:
         raise ConfigError("\n".join(f"{where}: {line}" for line in mistakes), count=len(mistakes))
+
+
+def _refuse_single_views(survey: Survey, recipe: Recipe) -> None:
+    if recipe.method in method_names():
+        refuse_single_views(survey, recipe.training, recipe.method)
 
 
 def _build(survey: Survey, recipe: Recipe) -> object:

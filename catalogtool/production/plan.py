@@ -14,9 +14,17 @@ from catalogtool.inputs import open_input_format
 from catalogtool.inputs._base import Format
 from catalogtool.inputs.manifest import Manifest, build_manifest
 from catalogtool.layout import OutputLayout
+from catalogtool.production.fit import (
+    method_options_for,
+    options_for,
+    refuse_single_views,
+    refuse_unequal_surveys,
+    refuse_unusable_changes,
+)
 from catalogtool.surveys import load_survey
 from catalogtool.surveys._definition import Recipe, Survey, TrainingOptions
-from catalogtool.training.model import read_trainings
+from catalogtool.training.model import RECORD_FILE, read_trainings
+from catalogtool.training.run import label_domains
 
 UNIT_CUTOUTS = 256
 """Network inputs per unit: some seconds of work on a core."""
@@ -127,6 +135,9 @@ def make_plan(config: RunConfig, manifests_uri: str | None = None) -> Plan:
     if config.model is None:
         source = _source(recipe, target, config, manifests)
         trainings = _trainings(recipe, source, target, config.seed)
+        for spec in trainings:
+            if not storage.exists(storage.join(layout.model(spec.identity), RECORD_FILE)):
+                label_domains(spec)
     else:
         trainings = read_trainings(storage.normalise(config.model))
         _refuse_unfit(trainings[-1], survey, config.model)
@@ -143,19 +154,40 @@ def _resolved_recipe(survey: Survey, config: RunConfig) -> Recipe:
     changes: dict[str, object] = {}
     if config.catalog is not None:
         changes["kinds"] = (config.catalog,)
-    if config.method is not None:
-        changes["method"] = config.method
-    if config.shots is not None:
-        changes["shots"] = config.shots or None
-    if config.label_count is not None:
-        changes["label_count"] = config.label_count or None
+    changes |= _limits(recipe, config)
     if config.epochs is not None:
         for name in ("source_training", "training"):
             options: TrainingOptions = getattr(recipe, name)
             changes[name] = options.model_copy(update={"max_epochs": config.epochs})
-    if 0 in (config.shots, config.label_count):
-        changes["method"] = "source_only"
+    recipe = _with_method(recipe.model_copy(update=changes), config.method or recipe.method)
+    if 0 in (recipe.shots, recipe.label_count) and _needs_labels(recipe.method):
+        return _with_method(recipe, "source_only")
+    return recipe
+
+
+def _with_method(recipe: Recipe, method: str) -> Recipe:
+    """Recipe with another method, and with the network that this method needs."""
+    changes: dict[str, object] = {}
+    if method != recipe.method:
+        changes = {"method": method, "method_options": {}}
+    network = load_method(method).needs_network
+    if network not in (None, recipe.network):
+        changes |= {"network": network, "network_options": {}}
     return recipe.model_copy(update=changes)
+
+
+def _limits(recipe: Recipe, config: RunConfig) -> dict[str, object]:
+    """Limits on the labels of the target: those that are asked for, beside the recipe's."""
+    limits: dict[str, object] = {"shots": recipe.shots, "label_count": recipe.label_count}
+    asked = {"shots": config.shots, "label_count": config.label_count}
+    asked = {name: limit for name, limit in asked.items() if limit is not None}
+    if any(asked.values()):  # a recipe that uses no label does not keep one from asking for some
+        limits = {name: limit or None for name, limit in limits.items()}
+    return limits | asked
+
+
+def _needs_labels(method: str) -> bool:
+    return "target_labelled" in load_method(method).domains
 
 
 def _source(recipe: Recipe, target: DomainInput, config: RunConfig, manifests: str) -> DomainInput:
@@ -164,20 +196,8 @@ def _source(recipe: Recipe, target: DomainInput, config: RunConfig, manifests: s
     if is_own and config.source_input is None and _has_labels(target):
         return target
     survey = target.survey if is_own else load_survey(recipe.source_survey)
-    _refuse_unequal(survey, target.survey)
+    refuse_unequal_surveys(survey, target.survey, recipe)
     return _open_domain(survey, config.source_input, config.source_labels, manifests, None)
-
-
-def _refuse_unequal(source: Survey, target: Survey) -> None:
-    mine, yours = (
-        (s.labels.classes, s.labels.kind, s.network_channels, s.cutout_size_pix)
-        for s in (source, target)
-    )
-    if mine != yours:
-        raise ConfigError(
-            f"surveys {source.name} and {target.name} do not fit together: classes, kind of "
-            f"labels, channels and cutout size must be equal; found {mine} and {yours}"
-        )
 
 
 def _refuse_unfit(spec: TrainingSpec, survey: Survey, uri: str) -> None:
@@ -238,30 +258,42 @@ def _training(
 ) -> TrainingSpec:
     domains = load_method(method).domains
     uses_target = any(domain != "source" for domain in domains)
-    if "target_labelled" in domains:
+    if _needs_labels(method):
         remedy = "give a table of them with --labels, or choose --method source_only"
         _require_labels(target, method, remedy)
     if "source" in domains:
         _require_labels(source, method, "give a table of them with --source-labels")
     survey = target.survey
+    training = options_for(method, recipe)
+    refuse_unusable_changes(survey, training)
+    refuse_single_views(survey, training, method)
     return TrainingSpec(
         network=recipe.network,
         network_options=recipe.network_options,
         method=method,
+        method_options=method_options_for(method, recipe),
         classes=survey.labels.classes,
         label_kind=survey.labels.kind,
+        mirrored=survey.labels.mirrored,
         channels=survey.network_channels,
         size_pix=survey.cutout_size_pix,
         stretch=recipe.stretch,
-        training=recipe.training if uses_target else recipe.source_training,
+        training=training,
         test_share=recipe.test_share,
-        label_count=recipe.label_count if uses_target else None,
-        shots=recipe.shots if uses_target else None,
+        **_label_limits(method, recipe, target),
         seed=seed,
         source=source.to_data(),
         target=target.to_data() if uses_target else None,
         starts_from=starts_from,
     )
+
+
+def _label_limits(method: str, recipe: Recipe, target: DomainInput) -> dict[str, int | None]:
+    """Limits on the labels of the target; 0 where the method sees the target but none of them."""
+    seen = load_method(method)
+    if _needs_labels(method) or ("target_labelled" in seen.optional and _has_labels(target)):
+        return {"label_count": recipe.label_count, "shots": recipe.shots}
+    return {"label_count": None, "shots": 0 if "target_unlabelled" in seen.domains else None}
 
 
 def _refuse_unplaced(target: DomainInput, limit: float) -> None:

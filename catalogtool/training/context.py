@@ -89,8 +89,7 @@ class GroupMember:
         if self.world_size == 1:
             return module
         share_norms(module, self.device)
-        # A method may leave parts of itself for a later phase of the training.
-        return DistributedDataParallel(module, find_unused_parameters=True)
+        return DistributedDataParallel(module)
 
     def synchronise(self, module: nn.Module) -> None:
         """Give all workers the buffers of the first one."""

@@ -1,10 +1,9 @@
 """Batch normalisation over the batches of all workers, as if one worker had seen them together."""
 
-from typing import cast
+from typing import Any, cast
 
 import torch
-from torch import nn
-from torch.distributed.nn.functional import all_reduce
+from torch import distributed, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 
@@ -61,9 +60,24 @@ def share_norms(module: nn.Module, device: torch.device) -> None:
             setattr(module, name, _shared(child))
 
 
+class _SumOfWorkers(torch.autograd.Function):
+    """Sum over the process group. Every worker's loss depends on it, so gradients sum up too."""
+
+    @staticmethod
+    def forward(context: Any, values: torch.Tensor) -> torch.Tensor:  # noqa: ANN401, ARG004 - torch's own
+        total = values.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context: Any, gradient: torch.Tensor) -> torch.Tensor:  # noqa: ANN401, ARG004
+        total = gradient.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(total)
+        return total
+
+
 def _sum_of_workers(values: torch.Tensor) -> torch.Tensor:
-    """Sum over the process group; its gradient is the sum of all workers' gradients."""
-    return cast("torch.Tensor", all_reduce(values))  # type: ignore[no-untyped-call]
+    return cast("torch.Tensor", _SumOfWorkers.apply(values))  # type: ignore[no-untyped-call]
 
 
 def _on_cuda(norm: _BatchNorm) -> nn.Module:

@@ -91,6 +91,12 @@ def test_method_list_says_what_each_method_learns_from() -> None:
     learns_from = {method["name"]: method["learns from"] for method in methods}
     assert learns_from["source_only"] == "source"
     assert learns_from["fine_tune"] == "target_labelled"
+    labels = {method["name"]: method["target labels"] for method in methods}
+    assert (labels["source_only"], labels["fine_tune"], labels["mme"]) == (
+        "none",
+        "needed",
+        "optional",
+    )
 
 
 def test_doctor_reports_on_versions_disk_and_compiler(tmp_path: Path) -> None:

@@ -4,43 +4,60 @@ import pytest
 import torch
 
 from catalogtool.adaptation import build_method, load_method, method_names
-from catalogtool.adaptation._base import DomainBatch, LossTerms, Method
+from catalogtool.adaptation._base import Batches, DomainBatch, LossTerms, Method
 from catalogtool.adaptation._losses import vote_rmse
 from catalogtool.config.training import Domain
+from catalogtool.errors import ConfigError
 from catalogtool.networks import build_network
+from catalogtool.networks._domain_norm import split_norms
 
 CLASSES = 3
+SIZE_PIX = 16
 
 
 def _build(name: str) -> Method:
     torch.manual_seed(2)
-    options = {"widths": [4, 8], "blocks": [1, 1]}
-    network = build_network("resnet", options, channels=1, classes=CLASSES, size_pix=12)
-    return build_method(name, network, vote_rmse)
+    network = load_method(name).needs_network or "resnet"
+    options = {"widths": [4, 8], "blocks": [1, 1]} if network == "resnet" else {}
+    built = build_network(network, options, channels=1, classes=CLASSES, size_pix=SIZE_PIX)
+    return build_method(name, built, vote_rmse)
 
 
-def _batches(method: Method) -> dict[Domain, DomainBatch]:
+def _batches(domains: tuple[Domain, ...], *, strong: bool) -> Batches:
     torch.manual_seed(3)
-    batches = {}
-    for domain in method.domains:
+    batches: Batches = {}
+    for domain in domains:
         votes = torch.rand(6, CLASSES).softmax(dim=1)
         is_labelled = domain != "target_unlabelled"
-        batches[domain] = DomainBatch(torch.rand(6, 1, 12, 12), votes if is_labelled else None)
+        images = torch.rand(6, 1, SIZE_PIX, SIZE_PIX)
+        views = images + 0.1 * torch.rand(images.shape) if strong else None
+        batches[domain] = DomainBatch(images, votes if is_labelled else None, views)
     return batches
 
 
-def _losses(name: str) -> tuple[Method, LossTerms]:
+def _losses(
+    name: str, *, optional: bool = True, domain_norm: bool = False
+) -> tuple[Method, LossTerms]:
     method = _build(name)
+    if domain_norm:
+        split_norms(method.network)
+    domains = method.domains + (method.optional if optional else ())
     torch.manual_seed(4)
-    return method, method(_batches(method), 0.5)
+    return method, method(_batches(domains, strong=method.wants_strong), 0.5)
 
 
 @pytest.mark.parametrize("name", method_names())
-def test_every_loss_is_a_finite_number(name: str) -> None:
-    _, terms = _losses(name)
+@pytest.mark.parametrize("optional", [False, True])
+@pytest.mark.parametrize("domain_norm", [False, True])
+def test_every_loss_is_a_finite_number(
+    name: str,
+    optional: bool,  # noqa: FBT001 - a parameter
+    domain_norm: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    method, terms = _losses(name, optional=optional, domain_norm=domain_norm)
 
     assert terms
-    for value in terms.values():
+    for value in (*terms.values(), *map(torch.tensor, method.watch().values())):
         assert value.shape == ()
         assert torch.isfinite(value)
 
@@ -72,3 +89,18 @@ def test_the_method_to_start_from_exists_and_needs_no_other_target_labels(name: 
     before = load_method(name).starts_from
 
     assert before is None or before in method_names()
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_an_unknown_option_is_refused(name: str) -> None:
+    network = _build(name).network
+
+    with pytest.raises(ConfigError, match=f"method {name}: trade_of: is not a known key"):
+        build_method(name, network, vote_rmse, {"trade_of": 1})
+
+
+@pytest.mark.parametrize("name", method_names())
+def test_no_domain_is_needed_and_optional_at_once(name: str) -> None:
+    method = load_method(name)
+
+    assert not set(method.domains) & set(method.optional)

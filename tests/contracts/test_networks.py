@@ -38,6 +38,17 @@ def test_one_cutout_or_none_is_a_batch_too(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", network_names())
+def test_the_head_alone_makes_logits_of_features(name: str) -> None:
+    network = _build(name)
+    features = network.features(torch.rand(2, 1, SIZE_PIX, SIZE_PIX)).detach()
+
+    network.classify(features).sum().backward()
+
+    head = {id(parameter) for parameter in network.head.parameters()}
+    assert {id(p) for p in network.parameters() if p.grad is not None} == head
+
+
+@pytest.mark.parametrize("name", network_names())
 def test_the_same_seed_gives_the_same_weights(name: str) -> None:
     first, second = _build(name).state_dict(), _build(name).state_dict()
 

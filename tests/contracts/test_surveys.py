@@ -7,8 +7,10 @@ from astropy import units as u
 
 from catalogtool.adaptation import method_names
 from catalogtool.catalogs import kind_names
-from catalogtool.inputs import format_names
+from catalogtool.errors import ConfigError
+from catalogtool.inputs import format_names, open_input_format
 from catalogtool.networks import network_names
+from catalogtool.production.fit import refuse_unequal_surveys
 from catalogtool.surveys import Survey, load_survey, survey_names
 
 
@@ -52,10 +54,14 @@ def test_recipes_name_what_there_is(survey: Survey) -> None:
         assert source.labels.classes == survey.labels.classes
         assert source.cutout_size_pix == survey.cutout_size_pix
         assert source.network_channels == survey.network_channels
+        if source != survey:
+            refuse_unequal_surveys(source, survey, recipe)
 
 
-def test_a_survey_works_without_data(survey: Survey) -> None:
-    assert survey.simulation is not None or survey.input.uri is not None
+def test_a_survey_works_without_data_or_asks_for_some(survey: Survey) -> None:
+    if survey.simulation is None and survey.input.uri is None:
+        with pytest.raises(ConfigError, match=f"survey {survey.name}: .* name it with --input"):
+            open_input_format(survey, None)
 
 
 def test_a_survey_survives_json(survey: Survey) -> None:

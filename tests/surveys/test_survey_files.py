@@ -62,6 +62,14 @@ def test_an_absent_path_is_named() -> None:
         ("clash", "labels", {"columns": ["one"]}, "labels: columns needs 5 names"),
         ("sdss", "labels", {"column": None}, "column and values are needed"),
         ("sdss", "labels", {"values": {"0": "round"}}, "not declared: round"),
+        ("sdss", "labels", {"mirrored": {"spiral": "round"}}, "not declared: round"),
+        (
+            "sdss_spin",
+            "labels",
+            {"mirrored": {"clockwise": "anticlockwise", "anticlockwise": "elliptical"}},
+            "labels.mirrored: the mirror image of a mirror image must be the class itself",
+        ),
+        ("sdss_spin", "labels", {"flips": False}, "flips = false says that mirror images have no"),
         ("sdss", "input", {"id_colum": "x"}, "input.id_colum: is not a known key"),
     ],
 )
@@ -86,3 +94,9 @@ def test_a_recipe_is_found_by_its_kind() -> None:
     assert clash.recipe_for(None) is clash.recipes[0]
     assert clash.recipe_for("morphology_wide") is clash.recipes[0]
     assert clash.recipe_for("nothing") is None
+
+
+def test_a_pair_of_mirror_images_is_declared_once() -> None:
+    both = {"clockwise": "anticlockwise", "anticlockwise": "clockwise"}
+    assert load_survey("desi_spin").labels.mirrored == both
+    assert load_survey("desi").labels.mirrored == {}

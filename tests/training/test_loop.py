@@ -10,13 +10,12 @@ import torch
 from catalogtool.adaptation import build_method
 from catalogtool.adaptation._base import Method
 from catalogtool.adaptation._losses import label_loss
-from catalogtool.config.training import TrainingSpec
+from catalogtool.config.training import Domain, TrainingSpec
 from catalogtool.errors import ModelError
 from catalogtool.training.context import SingleProcess
 from catalogtool.training.examples import Examples
-from catalogtool.training.loop import TrainingData, TrainingOutcome, fit
+from catalogtool.training.loop import Trainer, TrainingData, TrainingOutcome, fit
 from catalogtool.training.model import build_fresh_network
-from catalogtool.training.optimiser import schedule_factor
 from catalogtool.training.selection import State
 
 
@@ -150,12 +149,80 @@ def test_metrics_of_every_epoch_say_what_happened(spec: TrainingSpec) -> None:
         assert entry["validation"]["count"] == 12
 
 
-def test_one_cycle_rises_to_one_and_falls_to_nothing() -> None:
-    factors = [schedule_factor("one_cycle", step / 1000) for step in range(1001)]
+def _both_surveys(validation: int = 12) -> TrainingData:
+    unlabelled = _examples(30, 2)
+    unlabelled.votes[:] = np.nan
+    train: dict[Domain, Examples] = {
+        "source": _examples(24, 0),
+        "target_labelled": _examples(6, 3),
+        "target_unlabelled": unlabelled,
+    }
+    return TrainingData(train, _examples(validation, 1), frozenset({"target_labelled"}))
 
-    assert factors[0] == pytest.approx(1 / 25)
-    assert factors[300] == pytest.approx(1) == max(factors)
-    assert factors[-1] == pytest.approx(0, abs=1e-12)
-    assert sorted(factors[:300]) == factors[:300]
-    assert sorted(factors[300:], reverse=True) == factors[300:]
-    assert schedule_factor("constant", 0.7) == 1
+
+def _adapting(spec: TrainingSpec, **options: Any) -> TrainingSpec:  # noqa: ANN401 - any option
+    options = {"optimiser": "sgd", "learning_rate": 0.01, "domain_norm": True} | options
+    changes = {"method": "mme", "label_kind": "class", "target": spec.source}
+    return _with(spec.model_copy(update=changes), **options)
+
+
+def test_an_adapting_training_is_resumed_to_the_bit(spec: TrainingSpec) -> None:
+    spec = _adapting(spec)
+    method = _method(spec)
+    whole = fit(method, _both_surveys(), spec, SingleProcess())
+    killed = _Recorder(stop_after=1)
+    with pytest.raises(KeyboardInterrupt):
+        fit(_method(spec), _both_surveys(), spec, killed)
+
+    resumed = _method(spec)
+    rest = fit(resumed, _both_surveys(), spec, SingleProcess(saved=killed.states[-1]))
+
+    _assert_equal(method.state_dict(), resumed.state_dict())
+    for name, kept in whole.selection.alternatives().items():
+        again = rest.selection.alternatives()[name]
+        assert (kept.epoch, kept.score) == (again.epoch, again.score)
+        _assert_equal(kept.state, again.state)
+
+
+def test_losses_and_watched_figures_are_kept_side_by_side(spec: TrainingSpec) -> None:
+    spec = _adapting(spec, max_epochs=1)
+
+    outcome = fit(_method(spec), _both_surveys(), spec, SingleProcess())
+
+    (entry,) = outcome.history
+    assert set(entry["train"]) == {"label", "entropy"}
+    assert sum(entry["watch"].values()) == pytest.approx(1)
+    assert entry["information"] >= 0
+
+
+def test_every_survey_has_statistics_of_its_own(spec: TrainingSpec) -> None:
+    spec = _adapting(spec, max_epochs=1, augment=())
+    data = _both_surveys()
+    data.train["target_unlabelled"].images[:] += 5
+    method = _method(spec)
+
+    fit(method, data, spec, SingleProcess())
+
+    state = method.network.state_dict()
+    source, target = (state[f"stem.1.{branch}.running_mean"] for branch in ("source", "target"))
+    assert not torch.allclose(source, target)
+
+
+def test_without_validation_labels_the_unlabelled_cutouts_choose(spec: TrainingSpec) -> None:
+    spec = _adapting(spec, select="labels")
+
+    outcome = fit(_method(spec), _both_surveys(validation=0), spec, SingleProcess())
+
+    figures = [entry["information"] for entry in outcome.history]
+    assert outcome.selection.used == "unlabelled"
+    assert outcome.best_epoch == int(np.argmax(figures))
+
+
+def test_an_epoch_shows_every_example_of_the_largest_domain(spec: TrainingSpec) -> None:
+    def steps(**options: Any) -> int:  # noqa: ANN401 - any option
+        adapting = _adapting(spec, **options)
+        trainer = Trainer(_method(adapting), _both_surveys(), adapting, SingleProcess())
+        return trainer.steps
+
+    assert steps(batch_size=8) == 4  # 30 unlabelled cutouts by 8
+    assert steps(batch_size=8, unlabelled_batch=16) == 3  # 24 of the source by 8

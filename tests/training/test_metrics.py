@@ -9,6 +9,7 @@ from catalogtool.training.metrics import (
     confusion,
     evaluate,
     evaluate_by_band,
+    information,
     sample_rmse,
     selection_score,
 )
@@ -72,3 +73,11 @@ def test_the_best_epoch_has_the_least_error_or_the_best_balanced_accuracy() -> N
 
     assert selection_score(figures, "votes") == (0.1, 0.3)
     assert selection_score(figures, "class") == (0.25, 0.3)
+
+
+def test_predictions_tell_most_where_they_are_sure_and_of_all_classes() -> None:
+    assert information(np.eye(4)) == pytest.approx(np.log(4))
+    assert information(np.eye(4)[[0, 0, 0]]) == pytest.approx(0)  # sure, but always the same
+    assert information(np.full((5, 4), 0.25)) == pytest.approx(0)  # all classes, but never sure
+    halves = np.array([[0.5, 0.5, 0, 0], [0, 0, 0.5, 0.5]])
+    assert information(halves) == pytest.approx(np.log(4) - np.log(2))

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from small_training import model_uri, small_domain, source_spec, target_spec
+from small_training import adapted_spec, model_uri, small_domain, source_spec, target_spec
 
 from catalogtool.config.training import DomainData
 from catalogtool.errors import ModelError
 from catalogtool.flags import Flag
 from catalogtool.inputs._base import Cutouts
 from catalogtool.inputs.simulated import Format
+from catalogtool.networks._domain_norm import has_domain_norm
 from catalogtool.training.context import SingleProcess
 from catalogtool.training.examples import load_examples, open_domain, read_labelled_rows
 from catalogtool.training.model import load_model
@@ -70,6 +71,31 @@ def test_the_record_of_a_universal_method_has_a_threshold_for_unknown_classes(
     assert "unknown_threshold" not in before
     assert after["unknown_threshold"] == pytest.approx(math.log(len(source.classes)) / 2)
     assert 0 <= after["history"][0]["watch"]["active_fraction"] <= 1
+
+
+@pytest.mark.parametrize("shots", [0, None])
+def test_a_method_adapts_with_and_without_labels_of_the_target(
+    domain: DomainData, tmp_path: Path, shots: int | None
+) -> None:
+    source = source_spec(domain)
+    adapted = adapted_spec(source, shots)
+
+    for spec in (source, adapted):
+        run_training(spec, model_uri(tmp_path, spec), SingleProcess())
+
+    model = load_model(model_uri(tmp_path, adapted))
+    metrics = model.metrics
+    assert has_domain_norm(model.network)
+    assert metrics["unlabelled"] == {"count": 60, "includes_test_pixels": True}
+    assert list(metrics["labels"]) == (["source"] if shots == 0 else ["source", "target_labelled"])
+    used = "unlabelled" if shots == 0 else "labels"
+    assert metrics["selection"] == {"asked": "labels", "used": used}
+    assert set(metrics["selections"]) == {used, "unlabelled"}
+    for name in ("test", "source_test", "validation"):
+        assert metrics[name] == metrics["selections"][used][name]
+    assert metrics["test"]["count"] == metrics["initial_test"]["count"] > 0
+    assert metrics["source_test"]["count"] == metrics["labels"]["source"]["test"] > 0
+    assert (metrics["validation"] is None) == (shots == 0)
 
 
 def test_the_same_specification_gives_the_same_model(domain: DomainData, tmp_path: Path) -> None:
