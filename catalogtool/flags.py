@@ -16,6 +16,7 @@ class Flag(IntFlag):
     NO_POSITION = 64
     PARTLY_MASKED = 128
     RESAMPLED = 256
+    UNKNOWN_CLASS = 512
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,9 @@ MEANINGS = (
     FlagMeaning(Flag.NO_POSITION, False, "no right ascension and declination are known"),
     FlagMeaning(Flag.PARTLY_MASKED, False, "some pixels are masked and were filled"),
     FlagMeaning(Flag.RESAMPLED, False, "the cutout was resized to the survey's cutout size"),
+    FlagMeaning(
+        Flag.UNKNOWN_CLASS, False, "the entropy is so high that no known class may be the right one"
+    ),
 )
 
 FATAL = Flag(sum(meaning.flag for meaning in MEANINGS if meaning.fatal))

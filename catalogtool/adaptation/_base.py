@@ -97,7 +97,10 @@ class Method(nn.Module):
         return {}
 
     def unknown_threshold(self) -> float | None:
-        """Entropy in nats above which a cutout is of an unknown class; None: there is no rule."""
+        """Entropy in nats above which a cutout is of an unknown class; None: there is no rule.
+
+        The model's record keeps it, and catalogs set a flag by it.
+        """
         return None
 
     def embed(self, images: dict[Domain, torch.Tensor]) -> dict[Domain, torch.Tensor]:

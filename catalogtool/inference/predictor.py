@@ -5,6 +5,7 @@ import numpy.typing as npt
 import torch
 
 from catalogtool.catalogs._base import Predictions
+from catalogtool.catalogs._common import entropy_nat
 from catalogtool.flags import FATAL, Flag
 from catalogtool.inference.forms import FORMS, make_forward, predict_padded
 from catalogtool.preprocess.stretch import prepare
@@ -37,6 +38,7 @@ class Predictor:
         shape = torch.Size((spec.channels, spec.size_pix, spec.size_pix))
         self.spec = spec
         self.minibatch = minibatch
+        self.unknown_threshold: float | None = model.metrics.get("unknown_threshold")
         self.forward = make_forward(model.network, FORMS[form], minibatch, shape)
 
     def predict(self, images: FloatArray, mask: BoolArray, flags: IntArray) -> Predictions:
@@ -66,6 +68,9 @@ class Predictor:
         p = np.full((count * rows, len(self.spec.classes)), np.nan, dtype=np.float32)
         if len(good):
             p[good] = self._probabilities(images[good], mask[good])
+        if self.unknown_threshold is not None:
+            # Comparisons with NaN are false: there is no class to doubt without a prediction.
+            found |= np.where(entropy_nat(p) > self.unknown_threshold, Flag.UNKNOWN_CLASS, 0)
         return Predictions(p.reshape(count, rows, p.shape[1]), found.reshape(count, rows))
 
     def _probabilities(self, images: FloatArray, mask: BoolArray) -> FloatArray:

@@ -41,7 +41,10 @@ _KIND_OF_CLASS = {
     "irregular": Kind.IRREGULAR,
     "point_source": Kind.POINT_SOURCE,
     "star": Kind.POINT_SOURCE,
+    "lensed_arc": Kind.LENSED_ARC,
 }
+_UNKNOWN_KINDS = {"lensed_arc"}
+"""Kinds that may be drawn without being a class: nobody has a label for them."""
 _WHITE_SKY_SIGMAS = 400.0  # of display images, in units of the sky noise
 _SOFT_SKY_SIGMAS = 4.0
 
@@ -154,6 +157,7 @@ class Format(FormatBase):
         if self.survey.labels.kind == "class":
             kinds = np.array([_KIND_OF_CLASS[name] for name in classes])
             one_hot: FloatArray = (galaxies.kind[:, None, None] == kinds).astype(np.float32)
+            one_hot[~one_hot.any(axis=2)] = np.nan
             return one_hot
         rng = random_stream(self.survey, "votes", block)
         means = opinions(galaxies, fluxes, self.survey)
@@ -197,7 +201,9 @@ def _check_simulation(survey: Survey, labels_uri: str | None) -> Simulation:
     drawn = {name for name, share in survey.simulation.shares.items() if share > 0}
     if labels.kind == "votes" and not can_vote:
         expected = f"votes need exactly {', '.join(VOTE_CLASSES)}"
-    elif labels.kind == "class" and (len(kinds) < len(labels.classes) or drawn - kinds):
+    elif labels.kind == "class" and (
+        len(kinds) < len(labels.classes) or drawn - kinds - _UNKNOWN_KINDS
+    ):
         expected = (
             f"classes can be {', '.join(_KIND_OF_CLASS)}, one for each of the kinds in shares"
         )

@@ -20,7 +20,7 @@ from catalogtool.units import Angle, Length, Magnitude
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 Stretch = Literal["minmax", "band_minmax", "asinh", "unit"]
 Select = Literal["labels", "unlabelled", "last"]
-SimulatedKind = Literal["spheroid", "disk", "irregular", "point_source"]
+SimulatedKind = Literal["spheroid", "disk", "irregular", "point_source", "lensed_arc"]
 RealKind = Literal["transient", "hostless", "variable_star", "moving", "nuclear"]
 BogusKind = Literal[
     "dipole",
@@ -154,7 +154,8 @@ class Simulation(SimulatedField):
         "irregular": 0.18,
         "point_source": 0.07,
     }
-    """Relative numbers of the kinds of objects."""
+    """Relative numbers of the kinds of objects. ``lensed_arc`` need not be a class: what nobody has
+    seen before has no label."""
     magnitude_limit: Magnitude = 24.5 * u.mag
     """Faintest objects, in the reddest band."""
     median_redshift: Annotated[float, Field(gt=0)] = 0.8

@@ -76,6 +76,8 @@ def run_training(spec: TrainingSpec, model_uri: str, context: TrainingContext) -
     if pool is not None:
         metrics["unlabelled"] = _describe_pool(pool)
     metrics |= score_all(method, outcome, tests, context)
+    if (threshold := method.unknown_threshold()) is not None:
+        metrics["unknown_threshold"] = threshold
     if spec.starts_from is not None:
         start = initial_network(spec, model_uri).to(context.device)
         metrics["initial_test"] = score(start, tests.target, context)

@@ -15,10 +15,11 @@ from adaptation_samples import (
 from torch.nn import functional
 
 from catalogtool.adaptation._base import Batches, DomainBatch
-from catalogtool.adaptation._losses import vote_rmse
+from catalogtool.adaptation._losses import cross_entropy, vote_rmse
 from catalogtool.adaptation._separation import entropy_separation
 from catalogtool.adaptation.deep_astro_uda import Method, Options, adaptive_clustering
 from catalogtool.networks import build_network
+from catalogtool.networks._domain_norm import split_norms
 
 
 def _probabilities(count: int, classes: int, seed: int) -> torch.Tensor:
@@ -215,6 +216,23 @@ def test_mixed_precision_gives_finite_losses() -> None:
             terms = method(small_batches(), 0.0)
 
     assert all(torch.isfinite(value) and value.dtype == torch.float32 for value in terms.values())
+
+
+def test_each_survey_may_be_normalised_by_itself() -> None:
+    options = {"widths": [4, 8], "blocks": [1, 1]}
+    network = build_network("resnet", options, channels=1, classes=3, size_pix=16)
+    split_norms(network)
+    method = Method(network, cross_entropy, Options())
+
+    for _ in range(2):
+        terms = method(small_batches(), 0.0)
+    torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+
+    norm = network.stem[1]
+    for branch in (norm.source, norm.target):
+        assert branch.num_batches_tracked == 2
+        assert branch.weight.grad.any()
+    assert norm.domain == "target"  # what catalogs are made with
 
 
 def test_a_method_from_a_checkpoint_goes_on_as_if_nothing_had_been() -> None:

@@ -1,9 +1,14 @@
+import math
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_run import make_small_run
 
+from catalogtool.catalogs._common import entropy_nat
 from catalogtool.flags import FATAL, Flag
 from catalogtool.inference.predictor import Predictor, pixel_flags
 from catalogtool.training.model import load_model
@@ -45,6 +50,39 @@ def test_probabilities_sum_to_one_and_are_nan_exactly_where_flags_are_fatal(
     assert np.flatnonzero(fatal).tolist() == [3, 5]
     assert np.isnan(found.probabilities[fatal]).all()
     np.testing.assert_allclose(found.probabilities[~fatal].sum(axis=-1), 1, atol=1e-6)
+
+
+def _with_threshold(predictor: Predictor, threshold: float | None) -> np.ndarray:
+    """Bits for unknown classes among 20 objects, one of which has no signal."""
+    images, mask, flags = cutouts(20)
+    images[5] = 2.0
+    predictor.unknown_threshold = threshold
+    found = predictor.predict(images, mask, flags)
+    predictor.unknown_threshold = None
+    entropy = entropy_nat(found.probabilities[:, 0])
+    is_unknown = found.flags[:, 0] & Flag.UNKNOWN_CLASS != 0
+    np.testing.assert_array_equal(
+        is_unknown, entropy > (np.inf if threshold is None else threshold)
+    )
+    return is_unknown
+
+
+def test_objects_above_the_threshold_of_the_model_are_flagged_as_unknown(
+    predictor: Predictor,
+) -> None:
+    assert predictor.unknown_threshold is None
+    assert not _with_threshold(predictor, None).any()
+    assert np.flatnonzero(~_with_threshold(predictor, 0.0)).tolist() == [5]
+    assert not _with_threshold(predictor, math.log(2) + 1e-6).any()
+
+
+def test_the_threshold_is_in_the_record_of_the_model(tmp_path: Path) -> None:
+    model = load_model(make_small_run(tmp_path).model_uri)
+    universal = replace(model, metrics=model.metrics | {"unknown_threshold": 0.3})
+
+    predictor = Predictor(universal, "channels_last", threads=1, minibatch=16)
+
+    assert predictor.unknown_threshold == 0.3
 
 
 def test_no_object_at_all_and_only_flagged_objects_are_fine(predictor: Predictor) -> None:

@@ -1,5 +1,6 @@
 """One training from labels to a stored model, on a small simulated survey."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,28 @@ def test_fine_tuning_follows_source_only_and_both_are_scored(
     )
     assert sum(band["count"] for band in after["test_by_band"].values()) == after["test"]["count"]
     assert list(after["test_by_band"]) == list(domain.survey.band_names)
+
+
+def test_the_record_of_a_universal_method_has_a_threshold_for_unknown_classes(
+    domain: DomainData, tmp_path: Path
+) -> None:
+    source = source_spec(domain, max_epochs=1)
+    changes = {
+        "method": "deep_astro_uda",
+        "method_options": {"tuner_parts": 1},  # too few for a move
+        "source": domain,
+        "shots": 0,
+        "label_count": None,
+    }
+    target = target_spec(source).model_copy(update=changes)
+
+    for spec in (source, target):
+        run_training(spec, model_uri(tmp_path, spec), SingleProcess())
+
+    before, after = (load_model(model_uri(tmp_path, spec)).metrics for spec in (source, target))
+    assert "unknown_threshold" not in before
+    assert after["unknown_threshold"] == pytest.approx(math.log(len(source.classes)) / 2)
+    assert 0 <= after["history"][0]["watch"]["active_fraction"] <= 1
 
 
 @pytest.mark.parametrize("shots", [0, None])

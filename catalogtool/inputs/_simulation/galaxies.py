@@ -17,6 +17,8 @@ _MAG_SCALE = 1.1  # exp(m / 1.1): counts that rise as 10^(0.4 m)
 _RADIUS_SLOPE = -0.12  # d log10 radius / d mag
 _RADIUS_SCATTER = 0.16  # dex
 _DISK_THICKNESS = 0.15
+_LENS_DIMMING = 0.8  # share of a lens's bulge that arcs leave it, relative to other spheroids
+_ARC_SHARE = 0.95  # of what is not bulge
 
 
 class Kind(IntEnum):
@@ -26,6 +28,8 @@ class Kind(IntEnum):
     DISK = 1
     IRREGULAR = 2
     POINT_SOURCE = 3
+    LENSED_ARC = 4
+    """A spheroid that bends the light of a young galaxy behind it; the arcs are its clumps."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,7 @@ def draw_block(survey: Survey, block: int) -> Galaxies:
     bulge, clumps = _draw_shares(kind, axis_ratio, rng)
     ra, dec = draw_positions(simulation, BLOCK, rng)
     is_point = kind == Kind.POINT_SOURCE
-    is_old = (kind == Kind.SPHEROID) | is_point
+    is_old = np.isin(kind, (Kind.SPHEROID, Kind.POINT_SOURCE, Kind.LENSED_ARC))
     return Galaxies(
         kind=kind,
         ra=ra,
@@ -124,13 +128,14 @@ def _draw_shares(
 ) -> tuple[Floats, Floats]:
     """Shares of bulge and clumps; the arms of a disk hide when it is seen from its edge."""
     bulge_of_kind = [rng.beta(9.0, 1.5, BLOCK), rng.beta(1.6, 5.0, BLOCK), rng.beta(1.0, 15, BLOCK)]
+    lens = _LENS_DIMMING * bulge_of_kind[0]
     clumps_of_kind = [
         np.zeros(BLOCK),
         axis_ratio * rng.beta(3.5, 4.5, BLOCK),
         rng.beta(5.0, 4.0, BLOCK),
     ]
-    bulge = np.choose(kind, [*bulge_of_kind, np.ones(BLOCK)])
-    clumps = np.choose(kind, [*clumps_of_kind, np.zeros(BLOCK)])
+    bulge = np.choose(kind, [*bulge_of_kind, np.ones(BLOCK), lens])
+    clumps = np.choose(kind, [*clumps_of_kind, np.zeros(BLOCK), np.full(BLOCK, _ARC_SHARE)])
     return bulge, (1 - bulge) * clumps
 
 
@@ -139,4 +144,4 @@ def _draw_axis_ratios(kind: npt.NDArray[np.int64], rng: np.random.Generator) -> 
     disk = np.sqrt(_DISK_THICKNESS**2 + (1 - _DISK_THICKNESS**2) * cosine**2)
     spheroid = rng.uniform(0.55, 1.0, BLOCK)
     irregular = rng.uniform(0.35, 0.9, BLOCK)
-    return np.choose(kind, [spheroid, disk, irregular, np.ones(BLOCK)])
+    return np.choose(kind, [spheroid, disk, irregular, np.ones(BLOCK), spheroid])

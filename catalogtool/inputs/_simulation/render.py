@@ -23,6 +23,9 @@ _GRIDS_PIX = (64, 96, 128, 192, 256, 320)
 _BULGE_RADIUS = 0.25  # of a disk galaxy, relative to the whole
 _ARM_KNOTS = 24
 _CLUMP_WIDTH, _ARM_WIDTH = 0.16, 0.13  # Gaussian sigmas, relative to the half-light radius
+_ARC_WIDTH = 0.1
+_ARC_KNOTS = 40
+_EINSTEIN_RADII = (1.7, 2.4)  # relative to the half-light radius of the lens
 
 
 @dataclass(frozen=True)
@@ -121,14 +124,15 @@ def _transform_parts(
         return [1.0, 0.0, 0.0]
     radius, ratio = float(galaxy.radius_arcsec[0]), float(galaxy.axis_ratio[0])
     angle = float(galaxy.angle_rad[0]) * galsim.radians
-    is_disk = kind != Kind.SPHEROID
+    is_disk = kind in (Kind.DISK, Kind.IRREGULAR)
     bulge = galsim.DeVaucouleurs(half_light_radius=radius * (_BULGE_RADIUS if is_disk else 1.0))
     bulge = bulge.shear(q=ratio**0.3 if is_disk else ratio, beta=angle)
     disk = galsim.Exponential(half_light_radius=radius).shear(q=ratio, beta=angle)
     parts: list[Complex | float] = [
         _transform_profile(profile, grid, scale_arcsec) for profile in (bulge, disk)
     ]
-    parts.append(_transform_clumps(galaxy, grid, scale_arcsec, rng) if is_disk else 0.0)
+    has_clumps = kind != Kind.SPHEROID
+    parts.append(_transform_clumps(galaxy, grid, scale_arcsec, rng) if has_clumps else 0.0)
     return parts
 
 
@@ -136,10 +140,8 @@ def _transform_clumps(
     galaxy: Galaxies, grid: int, scale_arcsec: float, rng: np.random.Generator
 ) -> Complex:
     """Sum of Gaussian knots, each shared out among the four fine pixels around it."""
-    is_irregular = galaxy.kind[0] == Kind.IRREGULAR
-    x, y, weight = _scatter_knots(rng) if is_irregular else _arm_knots(rng)
+    x, y, weight, width = _draw_knots(galaxy, rng)
     radius, angle = float(galaxy.radius_arcsec[0]), float(galaxy.angle_rad[0])
-    y = y * float(galaxy.axis_ratio[0])
     fine = 2 * radius / scale_arcsec
     across = fine * (x * np.cos(angle) - y * np.sin(angle))
     up = fine * (x * np.sin(angle) + y * np.cos(angle))
@@ -152,12 +154,22 @@ def _transform_clumps(
             ((row + step_up) % (2 * grid), (column + step_across) % (2 * grid)),
             weight * near,
         )
-    width = radius * (_CLUMP_WIDTH if is_irregular else _ARM_WIDTH)
     blur_up, blur_across = (
-        np.exp(-0.5 * (k * width) ** 2) for k in _wave_numbers(grid, scale_arcsec)
+        np.exp(-0.5 * (k * width * radius) ** 2) for k in _wave_numbers(grid, scale_arcsec)
     )
     clumps: Complex = np.fft.rfft2(cells) * (blur_up[:, None] * blur_across)
     return clumps
+
+
+def _draw_knots(galaxy: Galaxies, rng: np.random.Generator) -> tuple[Floats, Floats, Floats, float]:
+    """Places, weights and width of the knots along the galaxy's axes, in half-light radii."""
+    if galaxy.kind[0] == Kind.LENSED_ARC:
+        return *_arc_knots(rng), _ARC_WIDTH
+    if galaxy.kind[0] == Kind.IRREGULAR:
+        (x, y, weight), width = _scatter_knots(rng), _CLUMP_WIDTH
+    else:
+        (x, y, weight), width = _arm_knots(rng), _ARM_WIDTH
+    return x, y * float(galaxy.axis_ratio[0]), weight, width
 
 
 def _scatter_knots(rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
@@ -174,6 +186,21 @@ def _arm_knots(rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
     start = rng.uniform(0, 2 * np.pi) + np.repeat((0.0, np.pi), _ARM_KNOTS)
     azimuth = start + winding * np.log(distance) + 0.08 * rng.standard_normal(2 * _ARM_KNOTS)
     weight = np.exp(-0.9 * distance) * distance * rng.gamma(4.0, 0.25, 2 * _ARM_KNOTS)
+    return distance * np.cos(azimuth), distance * np.sin(azimuth), weight / weight.sum()
+
+
+def _arc_knots(rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
+    """Arc around a lens and, more often than not, a shorter and fainter one on its other side."""
+    einstein = rng.uniform(*_EINSTEIN_RADII)
+    start = rng.uniform(0, 2 * np.pi)
+    opening = np.radians(rng.uniform((70, 25), (150, 60)))
+    has_counter_arc = rng.random() < 0.6
+    along = np.linspace(-0.5, 0.5, _ARC_KNOTS)
+    azimuth = start + np.concatenate([along * opening[0], np.pi + along * opening[1]])
+    distance = einstein * np.repeat((1.0, 0.85), _ARC_KNOTS)
+    brightness = np.repeat((1.0, 0.35 * has_counter_arc), _ARC_KNOTS)
+    weight = brightness * np.tile(np.cos(np.pi * along) ** 2, 2) + 1e-9
+    weight *= rng.gamma(4.0, 0.25, 2 * _ARC_KNOTS)
     return distance * np.cos(azimuth), distance * np.sin(azimuth), weight / weight.sum()
 
 
