@@ -37,7 +37,7 @@ class Predictor:
         shape = torch.Size((spec.channels, spec.size_pix, spec.size_pix))
         self.spec = spec
         self.minibatch = minibatch
-        self.forward = make_forward(model.network, FORMS[form], minibatch, shape)
+        self.forward = make_forward(model.network, FORMS[form], minibatch, shape, model.calibration)
 
     def predict(self, images: FloatArray, mask: BoolArray, flags: IntArray) -> Predictions:
         """Predict some objects.

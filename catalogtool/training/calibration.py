@@ -43,6 +43,10 @@ class Calibration:
     weight: torch.Tensor
     bias: torch.Tensor
 
+    def to_tensors(self) -> dict[str, torch.Tensor]:
+        """The numbers by name, as `Calibration` takes them."""
+        return {"weight": self.weight, "bias": self.bias}
+
     def apply(self, logits: torch.Tensor) -> torch.Tensor:
         """Calibrated logits of logits (B, K), in float32, on the device of the logits."""
         log_p = torch.log_softmax(logits.float(), dim=1)
