@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from catalogtool.config._base import Settings
+from catalogtool.training.calibration import Calibration
 from catalogtool.training.precision import has_bfloat16
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,13 @@ def default_minibatch() -> int:
     return GPU_MINIBATCH if device().type == "cuda" else CPU_MINIBATCH
 
 
-def make_forward(network: nn.Module, form: Form, minibatch: int, shape: torch.Size) -> Forward:
+def make_forward(
+    network: nn.Module,
+    form: Form,
+    minibatch: int,
+    shape: torch.Size,
+    calibration: Calibration | None = None,
+) -> Forward:
     """Bring a network into a form.
 
     Parameters
@@ -97,6 +104,8 @@ def make_forward(network: nn.Module, form: Form, minibatch: int, shape: torch.Si
         Cutouts per forward pass.
     shape : torch.Size
         Shape (C, H, W) of a cutout.
+    calibration : Calibration or None
+        Makes probabilities of the logits, in float32 whatever the form.
 
     Returns
     -------
@@ -116,8 +125,10 @@ def make_forward(network: nn.Module, form: Form, minibatch: int, shape: torch.Si
     def probabilities(images: torch.Tensor) -> torch.Tensor:
         # Not inference_mode: compiled networks with frozen weights refuse its tensors.
         with torch.no_grad():
-            logits = run(images.to(target, dtype, memory_format=order))
-            return torch.softmax(logits.float(), dim=1).cpu()
+            logits = run(images.to(target, dtype, memory_format=order)).float()
+            if calibration is not None:
+                logits = calibration.apply(logits)
+            return torch.softmax(logits, dim=1).cpu()
 
     return probabilities
 
@@ -149,7 +160,11 @@ def _compile(network: nn.Module, example: torch.Tensor) -> nn.Module | None:
 
 
 def choose_form(
-    network: nn.Module, images: torch.Tensor, cutouts_to_come: int, minibatch: int
+    network: nn.Module,
+    images: torch.Tensor,
+    cutouts_to_come: int,
+    minibatch: int,
+    calibration: Calibration | None = None,
 ) -> FormChoice:
     """Choose the fastest form that changes no probability of a sample by too much.
 
@@ -164,46 +179,57 @@ def choose_form(
         takes.
     minibatch : int
         Cutouts per forward pass.
+    calibration : Calibration or None
+        Makes the probabilities that are compared.
 
     Returns
     -------
     FormChoice
         At worst the reference.
     """
-    expected, rate = _try(network, REFERENCE, images, minibatch)
+    sample = _Sample(network, calibration, images, minibatch)
+    expected, rate = sample.predict(REFERENCE)
     best = FormChoice(name=REFERENCE.name, minibatch=minibatch, rate=rate, max_change=0.0)
     for form in _EAGER[:-1]:
         if has_bfloat16(device()) or not form.bf16:
-            best = _better(network, form, images, expected, best)
+            best = _better(sample, form, expected, best)
     saved_s = cutouts_to_come / best.rate * (1 - 1 / _COMPILED_GAIN)
     if saved_s > _COMPILE_S and can_compile():
         name = "compiled_bf16" if best.name == "bf16" else "compiled_float32"
-        best = _better(network, FORMS[name], images, expected, best)
+        best = _better(sample, FORMS[name], expected, best)
     return best
 
 
-def _better(
-    network: nn.Module, form: Form, images: torch.Tensor, expected: torch.Tensor, best: FormChoice
-) -> FormChoice:
-    found, rate = _try(network, form, images, best.minibatch)
+@dataclass(frozen=True)
+class _Sample:
+    """Cutouts that every form is tried on."""
+
+    network: nn.Module
+    calibration: Calibration | None
+    images: torch.Tensor
+    minibatch: int
+
+    def predict(self, form: Form) -> tuple[torch.Tensor, float]:
+        """Probabilities (M, K) by a form, and its cutouts per second."""
+        size = self.minibatch
+        shape = self.images.shape[1:]
+        forward = make_forward(self.network, form, size, shape, self.calibration)
+        probabilities = predict_padded(forward, self.images, size)
+        batch = _padded(self.images[:size], size)
+        passes, start = 0, time.perf_counter()
+        while passes < 3 or time.perf_counter() - start < _MEASURE_S:
+            forward(batch)
+            passes += 1
+        return probabilities, passes * size / (time.perf_counter() - start)
+
+
+def _better(sample: _Sample, form: Form, expected: torch.Tensor, best: FormChoice) -> FormChoice:
+    found, rate = sample.predict(form)
     change = float((found - expected).abs().max())
     log.debug("form %s: %.0f cutouts/s, largest change %.1e", form.name, rate, change)
     if change >= BOUND * SAMPLE_MARGIN or rate <= best.rate:
         return best
     return FormChoice(name=form.name, minibatch=best.minibatch, rate=rate, max_change=change)
-
-
-def _try(
-    network: nn.Module, form: Form, images: torch.Tensor, minibatch: int
-) -> tuple[torch.Tensor, float]:
-    forward = make_forward(network, form, minibatch, images.shape[1:])
-    probabilities = predict_padded(forward, images, minibatch)
-    batch = _padded(images[:minibatch], minibatch)
-    passes, start = 0, time.perf_counter()
-    while passes < 3 or time.perf_counter() - start < _MEASURE_S:
-        forward(batch)
-        passes += 1
-    return probabilities, passes * minibatch / (time.perf_counter() - start)
 
 
 def predict_padded(forward: Forward, images: torch.Tensor, minibatch: int) -> torch.Tensor:

@@ -39,7 +39,7 @@ class Predictor:
         self.spec = spec
         self.minibatch = minibatch
         self.unknown_threshold: float | None = model.metrics.get("unknown_threshold")
-        self.forward = make_forward(model.network, FORMS[form], minibatch, shape)
+        self.forward = make_forward(model.network, FORMS[form], minibatch, shape, model.calibration)
 
     def predict(self, images: FloatArray, mask: BoolArray, flags: IntArray) -> Predictions:
         """Predict some objects.

@@ -182,7 +182,8 @@ def _choose_form(task: UnitTask, model: Model, source: Format) -> FormChoice:
     if task.form is not None:
         return FormChoice(name=task.form, minibatch=minibatch, rate=0.0, max_change=0.0)
     cutouts = task.objects_per_worker * task.survey.rows_per_object
-    return choose_form(model.network, _sample(task, model, source), cutouts, minibatch)
+    sample = _sample(task, model, source)
+    return choose_form(model.network, sample, cutouts, minibatch, model.calibration)
 
 
 def _sample(task: UnitTask, model: Model, source: Format) -> torch.Tensor:

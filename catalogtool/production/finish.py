@@ -91,6 +91,7 @@ def release_info(plan: Plan, record: RunRecord) -> ReleaseInfo:
         created=datetime.fromisoformat(record.created),
         simulated_pixels=record.simulated_cutouts,
         simulated_training=record.simulated_training,
+        calibration=record.calibration,
     )
 
 

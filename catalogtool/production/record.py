@@ -11,6 +11,7 @@ from catalogtool.config.run import RunConfig
 from catalogtool.errors import ConfigError, DataError
 from catalogtool.layout import RunLayout
 from catalogtool.production.plan import Plan
+from catalogtool.training.calibrate import calibration_sentence
 from catalogtool.training.model import Model
 
 
@@ -34,6 +35,8 @@ class RunRecord(Settings):
     """Threads of every worker: part of what makes parts equal, byte for byte."""
     simulated_cutouts: bool
     simulated_training: bool
+    calibration: str = "none"
+    """What the probabilities are calibrated by, in words."""
 
 
 def run_id(plan: Plan, model_id: str) -> str:
@@ -65,6 +68,7 @@ def new_record(plan: Plan, model: Model, threads: int) -> RunRecord:
         threads=threads,
         simulated_cutouts=plan.simulated,
         simulated_training=any(spec.simulated for spec in plan.trainings),
+        calibration=calibration_sentence(model.metrics.get("calibration")),
     )
 
 

@@ -40,7 +40,8 @@ def gather_content(findings: Findings, timings: Sequence[tuple[str, float]]) -> 
             CatalogSection(total.kind, report.uri, total, report)
             for total, report in zip(findings.sums, findings.reports, strict=True)
         ),
-        model=_model_card(plan, findings.model),
+        model=_model_card(findings),
+        calibration=_calibration(findings.model),
         figures=labelled_sets(findings),
         figures_by_band=findings.evaluated.by_band,
         examples=_examples(plan, record),
@@ -61,7 +62,14 @@ def labelled_sets(findings: Findings) -> dict[str, dict[str, Any]]:
     return sets
 
 
-def _model_card(plan: Plan, model: Model) -> tuple[tuple[str, str], ...]:
+def _calibration(model: Model) -> dict[str, list[dict[str, Any]]]:
+    """Reliability tables of the test cutouts, before and after."""
+    record = model.metrics.get("calibration", {})
+    return {name: record[name]["table"] for name in ("before", "after") if name in record}
+
+
+def _model_card(findings: Findings) -> tuple[tuple[str, str], ...]:
+    plan, model = findings.plan, findings.model
     spec = model.spec
     learned = [
         (f"labels ({name.replace('_', ' ')})", f"{n['train']} train, {n['validation']} validation")
@@ -77,6 +85,8 @@ def _model_card(plan: Plan, model: Model) -> tuple[tuple[str, str], ...]:
         ("source survey", plan.recipe.source_survey),
         *learned,
         ("weights", _selection_text(model.metrics)),
+        ("calibration", findings.record.calibration),
+        *_calibration_errors(model),
         ("scaling of pixels", spec.stretch),
         ("seed", str(spec.seed)),
     )
@@ -99,6 +109,17 @@ def _selection_text(metrics: dict[str, Any]) -> str:
     else:
         text = f"of epoch {metrics['best_epoch']}, chosen by {by[used]}"
     return text if asked == used else f"{text}, as there was nothing to choose by {by[asked]}"
+
+
+def _calibration_errors(model: Model) -> list[tuple[str, str]]:
+    record = model.metrics.get("calibration", {})
+    if "after" not in record:
+        return []
+    before, after = (
+        f"{record[name]['ece']:.4f} ± {record[name]['ece_sd']:.4f}" for name in ("before", "after")
+    )
+    count = f"{record['after']['count']} test labels"
+    return [("calibration error", f"{before} before, {after} after, on {count}")]
 
 
 def _examples(plan: Plan, record: RunRecord) -> list[Example]:

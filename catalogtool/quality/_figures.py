@@ -178,6 +178,22 @@ def confusion(counts: list[list[int]], classes: tuple[str, ...], name: str) -> s
     return figure.svg
 
 
+def reliability(tables: dict[str, list[dict[str, Any]]]) -> str:
+    """Share of right predictions against their confidence; the diagonal is honest."""
+    figure = SvgFigure("reliability", "Reliability", width=4.6, height=4.2)
+    with figure as axes:
+        axes.plot([0, 1], [0, 1], color=_INK, linewidth=0.8, alpha=0.5, label="honest")
+        for index, (name, table) in enumerate(tables.items()):
+            counts = np.array([row["count"] for row in table])
+            points = [[row[key] for row in table] for key in ("confidence", "accuracy")]
+            colour = PALETTE[1 - index]
+            axes.plot(*points, color=colour, label=name)
+            axes.scatter(*points, s=8 + 120 * counts / counts.sum(), color=colour)
+        axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="share that is right")
+        axes.legend(fontsize=9, loc="upper left")
+    return figure.svg
+
+
 def band_errors(by_band: dict[str, dict[str, Any]]) -> str:
     """Root-mean-square error of the class probabilities, per band."""
     known = {band: figures["rmse"] for band, figures in by_band.items() if "rmse" in figures}

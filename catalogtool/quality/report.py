@@ -73,6 +73,8 @@ class ReportContent:
         The same by band.
     examples : sequence of Example
         Cutouts.
+    calibration : dict
+        Rows of `catalogtool.training.reliability.reliability_table`, ``before`` and ``after``.
     timings : sequence of (stage, seconds)
         How long everything took.
     remarks : sequence of str
@@ -91,6 +93,7 @@ class ReportContent:
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
     figures_by_band: dict[str, dict[str, Any]] = field(default_factory=dict)
     examples: Sequence[Example] = ()
+    calibration: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     timings: Sequence[tuple[str, float]] = ()
     remarks: Sequence[str] = ()
 
@@ -127,6 +130,8 @@ def _sections(content: ReportContent, statistics: CatalogStatistics) -> Iterable
     if content.examples:
         yield _section("Examples", _examples(content))
     yield _section("Model", _pairs(content.model) + _accuracy(content))
+    if content.calibration:
+        yield _section("Calibration", _reliability(content.calibration))
     yield _section("Verification", "".join(map(_verification, content.catalogs)))
     yield _section("Open the catalog", "".join(map(_how_to_open, content.catalogs)))
     if content.timings:
@@ -242,6 +247,22 @@ def _accuracy(content: ReportContent) -> str:
     if any("rmse" in values for values in content.figures_by_band.values()):
         plots.append(_figure("Error per band", _figures.band_errors(content.figures_by_band)))
     return text + f'<div class="plots">{"".join(plots)}</div>'
+
+
+def _reliability(tables: dict[str, list[dict[str, Any]]]) -> str:
+    figure = _figure("Reliability on the test cutouts", _figures.reliability(tables))
+    head = ("calibration", "confidence from", "to", "predictions", "mean confidence", "right")
+    rows = [
+        (
+            name,
+            *(f"{row[key]:.3f}" for key in ("low", "high")),
+            f"{row['count']:,}",
+            *(f"{row[key]:.3f}" for key in ("confidence", "accuracy")),
+        )
+        for name, table in tables.items()
+        for row in table
+    ]
+    return f'<div class="plots">{figure}</div>' + _table(head, rows, numbers=5)
 
 
 def _number(value: float | None) -> str:

@@ -169,7 +169,8 @@ def _making(provenance: dict[str, Any]) -> str:
     return (
         f"Network {model['network']}, method {model['method']}, model `{model['model_id']}`, run "
         f"`{provenance['run_id']}` of {provenance['objects']} objects with catalogtool "
-        f"{provenance['code_version']}. `provenance.json` has the identities of inputs, model and "
+        f"{provenance['code_version']}. Calibration of the probabilities: "
+        f"{provenance['calibration']}. `provenance.json` has the identities of inputs, model and "
         "code, and the figures of merit; `inputs.parquet` names the file of every object."
     )
 

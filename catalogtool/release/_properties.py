@@ -31,6 +31,8 @@ class ReleaseInfo:
     """Time of the run, UTC; the only thing that differs between two runs with equal rows."""
     simulated_pixels: bool
     simulated_training: bool
+    calibration: str = "none"
+    """What makes the probabilities honest, and which labels it was fitted to."""
     rows_per_partition: int = 1_000_000
     margin_arcsec: float = 10.0
 
@@ -127,6 +129,7 @@ def _provenance(info: ReleaseInfo) -> Properties:
         "catalogtool_version": __version__,
         "catalogtool_run_id": info.run_id,
         "catalogtool_model_id": info.context.model_id,
+        "catalogtool_calibration": info.calibration,
         "catalogtool_survey": info.survey.name,
         "catalogtool_simulated_pixels": str(info.simulated_pixels).lower(),
         "catalogtool_simulated_training": str(info.simulated_training).lower(),

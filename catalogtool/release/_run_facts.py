@@ -49,6 +49,7 @@ class RunFacts:
             "collection_sha256": self.catalogs[kind],
             "inputs": {"manifest_identity": record["manifest_identity"], "list": "inputs.parquet"},
             "model": self._model_card(),
+            "calibration": record.get("calibration", "none"),
             "simulated_cutouts": self.simulated_cutouts,
             "simulated_training": self.simulated_training,
         }

@@ -72,6 +72,7 @@ class SeriesRecord(Settings):
     model_id: str
     simulated_pixels: bool
     simulated_training: bool
+    calibration: str = "none"
     rows_per_partition: int
     """Of the catalog into which the increments are folded."""
     margin_arcsec: float
@@ -91,6 +92,7 @@ class SeriesRecord(Settings):
             model_id=info.context.model_id,
             simulated_pixels=info.simulated_pixels,
             simulated_training=info.simulated_training,
+            calibration=info.calibration,
             rows_per_partition=info.rows_per_partition,
             margin_arcsec=info.margin_arcsec,
             order=order,
@@ -105,6 +107,7 @@ class SeriesRecord(Settings):
             created=datetime.fromisoformat(newest.created),
             simulated_pixels=self.simulated_pixels,
             simulated_training=self.simulated_training,
+            calibration=self.calibration,
             rows_per_partition=self.rows_per_partition,
             margin_arcsec=self.margin_arcsec,
         )

@@ -252,6 +252,9 @@ class TrainingOptions(Settings):
     strong: tuple[Name, ...] = ()
     """Further changes of the strong view, `catalogtool.preprocess.strong`, for methods that compare
     two views of a cutout."""
+    calibration: Literal["none", "temperature", "dirichlet"] = "none"
+    """What makes the probabilities honest after training, `catalogtool.training.calibrate`. A
+    temperature is one number; ``dirichlet`` needs hundreds of labels to be better."""
     class_balanced: bool = False
     """Whether labelled cutouts are drawn so that all classes are shown equally often."""
 

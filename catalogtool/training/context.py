@@ -105,3 +105,26 @@ class GroupMember:
 
     def report(self, epoch: int, metrics: dict[str, Any], state: Callable[[], bytes]) -> None:
         """Nobody listens; a subclass may."""
+
+
+class Unwatched:
+    """The same worker, in a training that nobody resumes or hears of.
+
+    Parameters
+    ----------
+    context : TrainingContext
+        The worker.
+    """
+
+    saved = None
+
+    def __init__(self, context: TrainingContext) -> None:
+        self.rank = context.rank
+        self.world_size = context.world_size
+        self.device = context.device
+        self.wrap = context.wrap
+        self.synchronise = context.synchronise
+        self.gather = context.gather
+
+    def report(self, epoch: int, metrics: dict[str, Any], state: Callable[[], bytes]) -> None:
+        """Nobody listens."""

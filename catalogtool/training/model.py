@@ -15,9 +15,11 @@ from catalogtool.errors import ConfigError, ModelError, StorageError
 from catalogtool.networks import build_network
 from catalogtool.networks._base import Network
 from catalogtool.networks._domain_norm import split_norms
+from catalogtool.training.calibration import Calibration
 
 WEIGHTS_FILE = "weights.safetensors"
 RECORD_FILE = "run.json"
+_CALIBRATION = "calibration."  # begins the names of its tensors among the weights
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Model:
         How well it does, and which labels it saw.
     network : Network
         Float32, in evaluation mode.
+    calibration : Calibration or None
+        What makes probabilities of its logits; None: the softmax alone.
     """
 
     uri: str
@@ -43,9 +47,16 @@ class Model:
     spec: TrainingSpec
     metrics: dict[str, Any]
     network: Network
+    calibration: Calibration | None = None
 
 
-def save_model(uri: str, network: Network, spec: TrainingSpec, metrics: dict[str, Any]) -> Model:
+def save_model(
+    uri: str,
+    network: Network,
+    spec: TrainingSpec,
+    metrics: dict[str, Any],
+    calibration: Calibration | None = None,
+) -> Model:
     """Write a model; the record is written last and makes it count.
 
     Parameters
@@ -58,11 +69,15 @@ def save_model(uri: str, network: Network, spec: TrainingSpec, metrics: dict[str
         What it was trained by.
     metrics : dict
         JSON values only.
+    calibration : Calibration or None
+        Stored with the weights.
     """
-    state = {
-        name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()
-    }
-    weights = safetensors.torch.save(state)
+    state = network.state_dict()
+    if calibration is not None:
+        state |= {f"{_CALIBRATION}{name}": t for name, t in calibration.to_tensors().items()}
+    weights = safetensors.torch.save(
+        {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    )
     weights_sha256 = hashlib.sha256(weights).hexdigest()
     record = {
         "model_id": _model_id(spec, weights_sha256),
@@ -95,10 +110,17 @@ def load_model(uri: str) -> Model:
         raise _damaged(uri, "the model id does not follow from weights and specification")
     network = build_fresh_network(spec)
     try:
-        network.load_state_dict(safetensors.torch.load(weights))
-    except (safetensors.SafetensorError, RuntimeError) as error:
+        state = safetensors.torch.load(weights)
+        numbers = {
+            name.removeprefix(_CALIBRATION): state.pop(name)
+            for name in sorted(state)
+            if name.startswith(_CALIBRATION)
+        }
+        network.load_state_dict(state)
+        calibration = Calibration(**numbers) if numbers else None
+    except (safetensors.SafetensorError, RuntimeError, TypeError) as error:
         raise _damaged(uri, f"the weights do not fit the network: {error}") from error
-    return Model(uri, record["model_id"], spec, record["metrics"], network.eval())
+    return Model(uri, record["model_id"], spec, record["metrics"], network.eval(), calibration)
 
 
 def read_trainings(uri: str) -> tuple[TrainingSpec, ...]:

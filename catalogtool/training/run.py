@@ -7,11 +7,13 @@ import torch
 
 from catalogtool import storage
 from catalogtool.adaptation import build_method, load_method
+from catalogtool.adaptation._base import Method
 from catalogtool.adaptation._losses import label_loss
 from catalogtool.config.training import DOMAINS, Domain, DomainData, TrainingSpec
 from catalogtool.errors import LabelError, ModelError
 from catalogtool.networks._base import Network
 from catalogtool.networks._domain_norm import split_norms
+from catalogtool.training.calibrate import Training, calibrate, has_enough_labels
 from catalogtool.training.context import TrainingContext
 from catalogtool.training.coverage import refuse_absent_classes, refuse_too_few
 from catalogtool.training.examples import (
@@ -28,6 +30,8 @@ from catalogtool.training.split import BoolArray, Split, SplitRules, split_label
 from catalogtool.training.unlabelled import UnlabelledPool, draw_unlabelled
 
 _SOURCE_TEST_SHARE = 0.15  # as in Perez-Carrasco et al. 2019
+_SOURCE_CALIBRATION_SHARE = 0.15
+"""Share of the source's labels that teach nothing where the target has too few to calibrate by."""
 _FEW_LABELS = 1000
 """So many labelled cutouts of the target, or fewer, are on every worker, all of them."""
 
@@ -69,7 +73,7 @@ def run_training(spec: TrainingSpec, model_uri: str, context: TrainingContext) -
     network = initial_network(spec, model_uri)
     pool = _draw_pool(spec)
     data = _load_data(spec, domains, main, pool, context)
-    method = build_method(spec.method, network, label_loss(spec.label_kind), spec.method_options)
+    method = _method_around(network, spec)
     outcome = fit(method, data, spec, context)
     tests = _load_tests(spec, domains, main, context)
     metrics = _describe(outcome, domains, data)
@@ -83,8 +87,17 @@ def run_training(spec: TrainingSpec, model_uri: str, context: TrainingContext) -
         metrics["initial_test"] = score(start, tests.target, context)
     if spec.source is not None and spec.target is None:
         metrics["source_test"] = metrics["test"]
+    training = Training(
+        spec,
+        context,
+        data,
+        method,
+        build=lambda: _method_around(initial_network(spec, model_uri), spec),
+        source=_held_out_source(spec, domains, data, context),
+    )
+    calibration, metrics["calibration"] = calibrate(training, tests.target)
     if context.rank == 0:
-        save_model(model_uri, network, spec, metrics)
+        save_model(model_uri, network, spec, metrics, calibration)
 
 
 def label_domains(spec: TrainingSpec) -> dict[Domain, LabelledDomain]:
@@ -132,7 +145,7 @@ def _label_domain(spec: TrainingSpec, name: Domain) -> LabelledDomain:
     rules = SplitRules(
         seed=spec.seed,
         test_share=spec.test_share if is_target else _SOURCE_TEST_SHARE,
-        validation_share=spec.training.validation_share if is_target or not spec.target else 0.0,
+        validation_share=_validation_share(spec, name),
         label_count=spec.label_count if is_target else None,
         shots=spec.shots if is_target else None,
         test_is_rest=is_target and spec.label_kind == "class",
@@ -141,6 +154,14 @@ def _label_domain(spec: TrainingSpec, name: Domain) -> LabelledDomain:
     if is_target:
         refuse_too_few(spec, rows.labels, split)
     return LabelledDomain(data, rows, split)
+
+
+def _validation_share(spec: TrainingSpec, name: Domain) -> float:
+    """Share of a domain's labels that choose an epoch, or calibrate, and do not teach."""
+    if name == "target_labelled" or spec.target is None:
+        return spec.training.validation_share
+    calibrates = spec.training.calibration != "none" and not has_enough_labels(spec)
+    return _SOURCE_CALIBRATION_SHARE if calibrates else 0.0
 
 
 def _main_domain(spec: TrainingSpec, domains: dict[Domain, LabelledDomain]) -> LabelledDomain:
@@ -172,6 +193,10 @@ def initial_network(spec: TrainingSpec, model_uri: str) -> Network:
     if spec.training.domain_norm:
         split_norms(model.network)
     return model.network
+
+
+def _method_around(network: Network, spec: TrainingSpec) -> Method:
+    return build_method(spec.method, network, label_loss(spec.label_kind), spec.method_options)
 
 
 def _shard(context: TrainingContext) -> tuple[int, int]:
@@ -227,6 +252,21 @@ def _load_tests(
         domain = domains.get("source") or _label_domain(spec, "source")
         source = domain.load(domain.split.test, spec, _shard(context))
     return TestSets(main.data.survey, test, source)
+
+
+def _held_out_source(
+    spec: TrainingSpec,
+    domains: dict[Domain, LabelledDomain],
+    data: TrainingData,
+    context: TrainingContext,
+) -> Examples | None:
+    """Cutouts of the source whose labels taught nothing, where those may have to calibrate."""
+    if spec.training.calibration == "none" or "source" not in domains:
+        return None
+    if spec.target is None:
+        return data.validation
+    source = domains["source"]
+    return source.load(source.split.validation, spec, _shard(context))
 
 
 def _describe(

@@ -96,6 +96,12 @@ def make_examples(classes: tuple[str, ...]) -> list[Example]:
     return [*examples, Example(np.full((3, 8, 8), np.nan), "broken", "")]
 
 
+def reliability_row(confidence: float, accuracy: float, count: int) -> dict[str, float]:
+    low = int(confidence * 10) / 10
+    edges = {"low": low, "high": low + 0.1}
+    return {**edges, "count": count, "confidence": confidence, "accuracy": accuracy}
+
+
 def make_content(sections: tuple[CatalogSection, ...]) -> ReportContent:
     survey = load_survey("clash")
     classes = survey.labels.classes
@@ -117,6 +123,10 @@ def make_content(sections: tuple[CatalogSection, ...]) -> ReportContent:
             band: {"count": 5, "rmse": 0.1 + 0.01 * i} for i, band in enumerate(survey.band_names)
         },
         examples=make_examples(classes),
+        calibration={
+            "before": [reliability_row(0.9, 0.7, 30), reliability_row(0.7, 0.6, 10)],
+            "after": [reliability_row(0.74, 0.7, 40)],
+        },
         timings=(("manifest", 1.25), ("training", 80.0), ("inference", 41.5)),
         remarks=("Mean error on test galaxies: 0.110.",),
     )

@@ -61,6 +61,13 @@ def test_the_page_says_what_was_counted_and_checked(page: str) -> None:
     assert "FAILED" not in page
 
 
+def test_the_page_shows_how_reliable_the_probabilities_are(page: str) -> None:
+    section = page[page.index("<h2>Calibration") :]
+    assert "<td>before</td>" in section
+    assert '<td class="n">0.740</td>' in section
+    assert "share that is right" in section
+
+
 def test_simulated_data_have_a_banner_and_real_data_have_none(
     page: str, long_section: CatalogSection
 ) -> None:

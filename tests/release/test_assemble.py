@@ -126,6 +126,7 @@ def test_the_properties_say_what_was_simulated(catalog: AssembledCatalog) -> Non
     info = lsdb.open_catalog(catalog.uri).hc_collection.main_catalog.catalog_info
     assert info.catalogtool_simulated_pixels == "true"
     assert info.catalogtool_simulated_training == "false"
+    assert info.catalogtool_calibration == "none"
     assert info.catalogtool_run_id == "run-1"
     assert info.hats_creation_date == "2026-11-20T12:30Z"
     assert info.obs_description.endswith("Random galaxies, β version; C:\\path = here")

@@ -8,6 +8,7 @@ import torch
 
 from catalogtool.config.training import TrainingSpec
 from catalogtool.errors import ModelError
+from catalogtool.training.calibration import Calibration
 from catalogtool.training.model import (
     Model,
     build_fresh_network,
@@ -78,3 +79,17 @@ def test_a_changed_specification_is_noticed(saved: Model) -> None:
 
     with pytest.raises(ModelError, match="model id does not follow"):
         load_model(saved.uri)
+
+
+def test_a_calibration_comes_back_and_is_part_of_the_identity(
+    saved: Model, spec: TrainingSpec, tmp_path: Path
+) -> None:
+    calibration = Calibration(torch.eye(3) / 2, torch.zeros(3))
+    calibrated = save_model(str(tmp_path / "calibrated"), saved.network, spec, {}, calibration)
+
+    assert saved.calibration is None
+    assert calibrated.calibration is not None
+    torch.testing.assert_close(calibrated.calibration.weight, calibration.weight, rtol=0, atol=0)
+    assert calibrated.model_id != saved.model_id
+    expected = saved.network.state_dict()
+    assert calibrated.network.state_dict().keys() == expected.keys()

@@ -1,0 +1,151 @@
+"""Calibration of a trained network: a few numbers that turn its logits into honest probabilities.
+
+``temperature`` divides all logits by one number, which changes no predicted class; ``dirichlet``
+is an affine map of the log-probabilities, which also corrects confusions of classes.
+
+References
+----------
+Guo et al. 2017, ICML (arXiv:1706.04599), section 4.2; Kull et al. 2019, NeurIPS
+(arXiv:1910.12656).
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import log_softmax, softmax
+
+FloatArray = npt.NDArray[np.floating[Any]]
+Kind = Literal["temperature", "dirichlet"]
+
+TEMPERATURE_SPREAD = 1.0
+"""Prior standard deviation of ln T. Without one, labels that are all predicted right, as twenty
+often are, would make every probability 1."""
+DIRICHLET_SPREAD = 0.5
+"""Prior standard deviation of each number of the affine map around the best temperature."""
+_LARGEST_LOG_T = 5.0
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Calibrated logits are ``log_softmax(logits) @ weight.T + bias``.
+
+    Attributes
+    ----------
+    weight : Tensor, shape (K, K), float32
+        The identity over T for a temperature T.
+    bias : Tensor, shape (K,), float32
+    """
+
+    weight: torch.Tensor
+    bias: torch.Tensor
+
+    def to_tensors(self) -> dict[str, torch.Tensor]:
+        """The numbers by name, as `Calibration` takes them."""
+        return {"weight": self.weight, "bias": self.bias}
+
+    def apply(self, logits: torch.Tensor) -> torch.Tensor:
+        """Calibrated logits of logits (B, K), in float32, on the device of the logits."""
+        log_p = torch.log_softmax(logits.float(), dim=1)
+        weight, bias = self.weight.to(logits.device), self.bias.to(logits.device)
+        return log_p @ weight.T + bias
+
+    def apply_to_array(self, logits: FloatArray) -> npt.NDArray[np.float32]:
+        """Calibrated probabilities (M, K) of logits (M, K)."""
+        calibrated = self.apply(torch.from_numpy(np.asarray(logits, dtype=np.float32)))
+        probabilities: npt.NDArray[np.float32] = torch.softmax(calibrated, dim=1).numpy()
+        return probabilities
+
+
+def fit_calibration(
+    kind: Kind, logits: FloatArray, votes: FloatArray, weights: FloatArray | None = None
+) -> Calibration:
+    """Fit a calibration to logits and labels: maximum a posteriori, and deterministic.
+
+    Parameters
+    ----------
+    kind : {"temperature", "dirichlet"}
+        What is fitted.
+    logits : ndarray, shape (M, K)
+        Of cutouts whose labels did not teach the network; it is too sure of the others.
+    votes : ndarray, shape (M, K)
+        Vote fractions, one-hot for hard labels.
+    weights : ndarray, shape (M,), or None
+        How much each cutout counts, up to a factor; None: all the same.
+
+    Returns
+    -------
+    Calibration
+        The prior's, which changes nothing, where there is no label.
+    """
+    log_p = log_softmax(np.asarray(logits, dtype=np.float64), axis=1)
+    share = _effective(weights, len(log_p))
+    inverse = 1 / _fit_temperature(log_p, votes, share)
+    weight, bias = inverse * np.eye(votes.shape[1]), np.zeros(votes.shape[1])
+    if kind == "dirichlet":
+        weight, bias = _fit_affine(log_p, votes, share, weight)
+    return Calibration(
+        weight=torch.from_numpy(weight.astype(np.float32)),
+        bias=torch.from_numpy(bias.astype(np.float32)),
+    )
+
+
+def _effective(weights: FloatArray | None, count: int) -> FloatArray:
+    """Weights whose sum is the number of equally weighted cutouts that say as much."""
+    if weights is None or not count:
+        return np.ones(count)
+    weights = np.asarray(weights, dtype=np.float64)
+    return weights * weights.sum() / np.square(weights).sum()
+
+
+def _fit_temperature(log_p: FloatArray, votes: FloatArray, share: FloatArray) -> float:
+    def loss(log_t: float) -> float:
+        scaled = log_softmax(log_p / np.exp(log_t), axis=1)
+        misfit = -(share[:, None] * votes * scaled).sum()
+        return float(misfit + (log_t / TEMPERATURE_SPREAD) ** 2 / 2)
+
+    bounds = (-_LARGEST_LOG_T, _LARGEST_LOG_T)
+    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
+
+
+def _fit_affine(
+    log_p: FloatArray, votes: FloatArray, share: FloatArray, start: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Weight (K, K) and bias (K,), from the prior's weight; the loss is convex."""
+    classes = votes.shape[1]
+    inputs = np.column_stack([log_p, np.ones(len(log_p))])  # (M, K + 1)
+    prior = np.column_stack([start, np.zeros(classes)])  # (K, K + 1)
+
+    def loss(flat: FloatArray) -> tuple[float, FloatArray]:
+        change = flat.reshape(prior.shape) - prior
+        scores = inputs @ (prior + change).T  # (M, K)
+        misfit = -(share[:, None] * votes * log_softmax(scores, axis=1)).sum()
+        excess = share[:, None] * (
+            votes.sum(axis=1, keepdims=True) * softmax(scores, axis=1) - votes
+        )
+        gradient = excess.T @ inputs + change / DIRICHLET_SPREAD**2
+        return misfit + np.square(change / DIRICHLET_SPREAD).sum() / 2, gradient.ravel()
+
+    found = minimize(loss, prior.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 1000})
+    fitted = found.x.reshape(prior.shape)
+    return fitted[:, :-1], fitted[:, -1]
+
+
+def class_share_weights(votes: FloatArray, target_probabilities: FloatArray) -> FloatArray:
+    """Weights that give labels of the source survey the class mix of the target: shape (M,).
+
+    A classifier that tells the surveys apart would weight by pixels too, but it tells them apart
+    almost without error, and the fit would then rest on a handful of cutouts.
+
+    Parameters
+    ----------
+    votes : ndarray, shape (M, K)
+        Labels of the source survey.
+    target_probabilities : ndarray, shape (N, K)
+        Predictions for unlabelled objects of the target survey; at least one.
+    """
+    ratio = target_probabilities.mean(axis=0) / np.maximum(votes.mean(axis=0), 1 / len(votes))
+    return np.asarray(votes @ ratio)
