@@ -14,7 +14,7 @@
         quarantine/<kind>.parquet     rows without a position
         report.html
         commit.json                   written last: the run is finished and verified
-      latest/<survey>.json            the newest finished run of a survey
+      latest/<survey>.json            the newest finished run over all objects of a survey
       nights/<survey>/<date>.json     written when the run of an observing night is committed
       jobs/<job>.json                 settings of a job on a cluster, and <job>.outcome.json
       surveys/<survey>-<identity>.toml  private survey file of such a job
@@ -60,7 +60,7 @@ class OutputLayout:
         return storage.join(self.uri, "surveys", f"{survey}-{identity}.toml")
 
     def latest(self, survey: str) -> str:
-        """Pointer to the newest finished run of a survey."""
+        """Pointer to the newest finished run over all objects of a survey."""
         return storage.join(self.uri, "latest", f"{survey}.json")
 
     def nights(self, survey: str) -> str:

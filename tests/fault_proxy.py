@@ -34,6 +34,10 @@ class FaultProxy:
         Whether there are faults at all; can be switched at any time.
     kinds : tuple of str
         Faults to choose from: ``500``, ``503``, ``stall``, ``reset``.
+    pause_s : float
+        How long every request waits before it is passed on, as over a long way.
+    most_at_once : int
+        The most requests that were under way together.
     counts : Counter
         Requests passed on whole as ``ok``, and faults by their kinds. Half of the faults come
         before the server sees the request, half after it has done the work: the answer of the
@@ -44,8 +48,11 @@ class FaultProxy:
         self.share = share
         self.enabled = True
         self.kinds: tuple[str, ...] = FAULTS
+        self.pause_s = 0.0
+        self.most_at_once = 0
         self.counts: Counter[str] = Counter()
         self.port = 0
+        self._at_once = 0
         self._server_port = server_port
         self._stall_s = stall_s
         self._random = random.Random(seed)
@@ -80,6 +87,15 @@ class FaultProxy:
     async def _exchange(self, client: "_Ends", server: "_Ends") -> bool:
         """Serve one request; False ends the connection."""
         head = await client[0].readuntil(b"\r\n\r\n")
+        self._at_once += 1
+        self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            await asyncio.sleep(self.pause_s)
+            return await self._pass_on(head, client, server)
+        finally:
+            self._at_once -= 1
+
+    async def _pass_on(self, head: bytes, client: "_Ends", server: "_Ends") -> bool:
         fault = self._choose()
         self.counts[fault] += 1
         lost_question = fault != "ok" and self._random.random() < 0.5

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import ray
+from ray._private import ray_constants
 from ray._private.state import state
 
 from catalogtool.distributed.failures import unwrap
@@ -117,17 +118,34 @@ def local_cluster(workers: int) -> Iterator[None]:
 
 def _start(workers: int) -> None:
     try:
-        ray.init(
-            address="local",
-            num_cpus=workers,
-            object_store_memory=OBJECT_STORE_BYTES,
-            include_dashboard=False,
-            logging_level=logging.ERROR,
-            log_to_driver=False,
-            _node_ip_address="127.0.0.1",
-        )
+        with _loopback_only():
+            ray.init(
+                address="local",
+                num_cpus=workers,
+                object_store_memory=OBJECT_STORE_BYTES,
+                include_dashboard=False,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+            )
     except Exception as error:
         raise unwrap(error) from error
+
+
+@contextmanager
+def _loopback_only() -> Iterator[None]:
+    """Keep all sockets of a cluster that starts in the block off the network.
+
+    Ray replaces an address of 127.0.0.1 by that of the machine, and then listens everywhere; but
+    not on systems where it knows no clusters. This process has read the switch already.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = False
+    os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before
+        del os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR]
 
 
 def _set_environment() -> None:

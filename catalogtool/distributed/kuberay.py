@@ -6,6 +6,7 @@ import ray
 import yaml
 
 from catalogtool.distributed.launcher import ClusterShape, NodeGroup
+from catalogtool.errors import ConfigError
 
 _HEAD_CPUS, _HEAD_MEMORY_BYTES = 4, 16 << 30
 _HEADER = """\
@@ -16,6 +17,9 @@ _HEADER = """\
 #   kubectl port-forward service/{name}-head-svc 8265:8265
 #   export RAY_AUTH_TOKEN_PATH=token
 #   catalogtool produce --cluster http://127.0.0.1:8265 --runtime installed ...
+"""
+_SPOT = """\
+# Groups meant for spot nodes: {groups}. Clouds name such nodes differently: add your nodeSelector.
 """
 
 
@@ -28,7 +32,14 @@ def raycluster_yaml(shape: ClusterShape, image: str) -> str:
         The cluster.
     image : str
         Container image of all nodes.
+
+    Raises
+    ------
+    ConfigError
+        If there is no image.
     """
+    if not image:
+        raise ConfigError("no container image; give --image, one that holds catalogtool and Ray")
     manifest = {
         "apiVersion": "ray.io/v1",
         "kind": "RayCluster",
@@ -43,6 +54,8 @@ def raycluster_yaml(shape: ClusterShape, image: str) -> str:
         },
     }
     header = _HEADER.format(version=ray.__version__, name=shape.name)
+    if spot := ", ".join(group.name for group in shape.groups if group.is_spot):
+        header += _SPOT.format(groups=spot)
     return header + str(yaml.safe_dump(manifest, sort_keys=False))
 
 

@@ -37,6 +37,7 @@ _NODE_CONFIG_KEYS = {
     "SubnetIds",
     "TagSpecifications",
 }
+_MAX_WORKERS = 2  # Ray's default
 _START_COMMANDS = ("head_start_ray_commands", "worker_start_ray_commands")
 _ANY_HOST = re.compile(r"--dashboard-host[= ](?!127\.0\.0\.1\b|localhost\b)\S+")
 
@@ -91,11 +92,17 @@ def read_launcher(file: Path) -> dict[str, Any]:
     """
     try:
         values = yaml.safe_load(file.read_bytes())
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f"{file}: cannot be read as YAML: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}; name another cluster file") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file}: is not YAML: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{file}: expected the keys of a Ray cluster file")
-    mistakes = _schema_mistakes(values) or [*_unknown_keys(values), *_unsafe(values)]
+    mistakes = (
+        _missing_keys(values)
+        or _schema_mistakes(values)
+        or [*_unknown_keys(values), *_unsafe(values)]
+    )
     if mistakes:
         raise ConfigError("\n".join(f"{file}: {line}" for line in mistakes), count=len(mistakes))
     return values
@@ -131,9 +138,19 @@ def _group(name: str, node: dict[str, Any], values: dict[str, Any]) -> NodeGroup
         gpus=resources.get("GPU", 0),
         memory_bytes=resources.get("memory", 0),
         min_nodes=node.get("min_workers", 0),
-        max_nodes=node.get("max_workers", values.get("max_workers", 0)),
+        max_nodes=node.get("max_workers", values.get("max_workers", _MAX_WORKERS)),
         is_spot=market.get("MarketType") == "spot",
     )
+
+
+def _missing_keys(values: dict[str, Any]) -> list[str]:
+    """Name what Ray would fill in by itself, or stumble over."""
+    needed = ("cluster_name", "provider", "available_node_types", "head_node_type")
+    mistakes = [f"{key}: is missing" for key in needed if not values.get(key)]
+    provider = values.get("provider")
+    if provider and not (isinstance(provider, dict) and provider.get("type")):
+        mistakes.append("provider.type: is missing")
+    return mistakes
 
 
 def _schema_mistakes(values: dict[str, Any]) -> list[str]:

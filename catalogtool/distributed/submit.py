@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +33,7 @@ Runtime = Literal["upload", "installed"]
 _PACKAGE = Path(catalogtool.__file__).parent
 _SCRIPTS = _PACKAGE.parent / "jobs"
 _REQUEST_S = 10.0
+_RECONNECT_S = 1.0
 _SILENCE_S = 60.0  # after that the log is asked for again: the connection may be dead
 _PATIENCE_S = 30.0
 _EXIT_CODES = range(1, 128)  # beyond are signals
@@ -123,29 +124,23 @@ class Jobs:
 
     def follow(self, job_id: str, write: Callable[[str], None]) -> None:
         """Pass on the log of a job until it ends; a lost connection is taken up again."""
-        shown = 0
+        log = _Log(write)
         while True:
             # First the status, then the log, so that the last lines are not missed.
             has_ended = self._details(job_id, patience_s=_PATIENCE_S).status.is_terminal()
             try:
-                shown = asyncio.run(self._pass_on(job_id, write, shown))
+                asyncio.run(self._pass_on(job_id, log))
             except (RuntimeError, aiohttp.ClientError, OSError):
-                time.sleep(1)
+                time.sleep(_RECONNECT_S)
             if has_ended:
                 return
 
-    async def _pass_on(self, job_id: str, write: Callable[[str], None], shown: int) -> int:
-        seen = 0
-        lines = self._client.tail_job_logs(job_id).__aiter__()
-        while True:
-            try:
-                text = await asyncio.wait_for(anext(lines), _SILENCE_S)
-            except (StopAsyncIteration, TimeoutError):
-                return max(shown, seen)
-            fresh = text[max(0, shown - seen) :]
-            seen += len(text)
-            if fresh:
-                write(fresh)
+    async def _pass_on(self, job_id: str, log: "_Log") -> None:
+        log.begin()
+        pieces = self._client.tail_job_logs(job_id).__aiter__()
+        with suppress(StopAsyncIteration, TimeoutError):
+            while True:
+                log.add(await asyncio.wait_for(anext(pieces), _SILENCE_S))
 
     def exit_code(self, job_id: str) -> int:
         """Exit code of the driver of an ended job.
@@ -213,6 +208,27 @@ class Jobs:
                 raise found from error
             sentence = str(error).strip().split("\n", 1)[0]
             raise ClusterError(f"{self.address}: {sentence}") from error
+
+
+class _Log:
+    """A log that comes from its beginning with every connection, passed on once."""
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._written = 0
+        self._seen = 0
+
+    def begin(self) -> None:
+        """A new connection is there."""
+        self._seen = 0
+
+    def add(self, text: str) -> None:
+        """The next piece of this connection."""
+        fresh = text[max(0, self._written - self._seen) :]
+        self._seen += len(text)
+        if fresh:
+            self._write(fresh)
+            self._written = self._seen
 
 
 def default_runtime() -> Runtime:

@@ -25,6 +25,7 @@ from catalogtool.config.training import TrainingSpec
 from catalogtool.distributed.cluster import reachable
 from catalogtool.distributed.failures import unwrap
 from catalogtool.distributed.process_group import NodeNetwork
+from catalogtool.distributed.ray_storage import object_storage
 from catalogtool.errors import ClusterError
 from catalogtool.progress import Progress
 from catalogtool.training.context import GroupMember
@@ -223,9 +224,7 @@ def _progress_file(folder_uri: str) -> str:
 def _ray_storage(uri: str) -> tuple[str, pyarrow.fs.FileSystem | None]:
     if storage.is_local(uri):
         return uri, None
-    endpoint, region = storage.bucket_address(uri)
-    filesystem = pyarrow.fs.S3FileSystem(endpoint_override=endpoint, region=region)
-    return uri.removeprefix("s3://"), filesystem
+    return uri.removeprefix("s3://"), object_storage()
 
 
 def _delete_checkpoints(model_uri: str) -> None:

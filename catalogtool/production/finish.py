@@ -132,6 +132,8 @@ def _commit(findings: Findings, outcome: Outcome) -> None:
         "outcome": outcome.to_json(),
     }
     storage.create_bytes(findings.run.commit, canonical_json(commit).encode())
+    if findings.plan.config.is_increment:
+        return  # its catalog holds the new objects alone
     pointer = {"run": findings.run.uri, "created": record.created}
     latest = findings.plan.layout.latest(record.survey)
     storage.write_bytes(latest, canonical_json(pointer).encode())

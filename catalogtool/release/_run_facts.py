@@ -88,7 +88,7 @@ def find_run(place: str, survey: str | None) -> RunFacts:
     if survey is not None:
         pointer = _read_json(
             OutputLayout(place).latest(survey),
-            f"{place}: has no finished run of {survey}; produce one first",
+            f"{place}: has no finished run over all objects of {survey}; produce one first",
         )
         run = RunLayout(pointer["run"])
     commit = _read_json(

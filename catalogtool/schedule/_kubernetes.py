@@ -1,13 +1,13 @@
 """A schedule as Kubernetes objects. A pod has no state, so its command adds the schedule first."""
 
 import shlex
+from importlib.metadata import version
 from typing import Any
 
 import yaml
 
 from catalogtool.schedule.definition import Schedule, parse_cron
 
-_RAY_VERSION = "2.60.0"
 _STATE = "/tmp/catalogtool-state"  # noqa: S108 - of a container that lives for one run
 _CATCH_DEADLINE_S = 6 * 3600
 _KEPT_S = 24 * 3600
@@ -65,7 +65,7 @@ def _cluster(image: str) -> dict[str, Any]:
         return {"spec": {"containers": [container]}}
 
     return {
-        "rayVersion": _RAY_VERSION,
+        "rayVersion": version("ray"),
         "enableInTreeAutoscaling": True,
         "authOptions": {"mode": "token"},
         "headGroupSpec": {

@@ -22,7 +22,6 @@ from catalogtool.storage._settings import worker_environment
 
 __all__ = [
     "FileInfo",
-    "bucket_address",
     "create_bytes",
     "delete",
     "exists",
@@ -47,9 +46,8 @@ __all__ = [
 
 _SCHEMES = "a path, file:// or s3://, and http:// or https:// to read"
 _local = LocalBackend()
-_s3 = S3Backend()
 _http = HttpBackend()
-_remote: dict[str, S3Backend | HttpBackend] = {"s3": _s3, "http": _http, "https": _http}
+_remote: dict[str, S3Backend | HttpBackend] = {"s3": S3Backend(), "http": _http, "https": _http}
 
 
 def _backend(uri: str) -> LocalBackend | S3Backend | HttpBackend:
@@ -75,11 +73,6 @@ def normalise(uri: str) -> str:
         If the scheme is not supported.
     """
     return _backend(uri).normalise(uri)
-
-
-def bucket_address(uri: str) -> tuple[str | None, str]:
-    """Endpoint (None: AWS itself) and region of an ``s3://`` URI, for clients other than ours."""
-    return _s3.address(uri)
 
 
 def join(uri: str, *parts: str) -> str:

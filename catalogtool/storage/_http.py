@@ -1,6 +1,7 @@
 """Static hosting: files of a web server, to read only."""
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -21,6 +22,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 5
 _WORTH_ANOTHER_TRY = (408, 425, 429)
 _PAST_THE_END = 416
+_SIGNATURE = re.compile(r"(^|&)(x-(amz|goog)-)?sig(nature)?=", re.IGNORECASE)
 _CONNECT_S = 5
 _STREAM_BYTES = 256 << 10
 
@@ -46,7 +48,7 @@ class HttpBackend:
         Raises
         ------
         StorageError
-            If it has no host, or holds a name or password.
+            If it has no host, or holds a name, password or signature: addresses are written down.
         """
         parts = urlsplit(uri)
         if not parts.hostname:
@@ -55,6 +57,11 @@ class HttpBackend:
             raise StorageError(
                 f"{parts.scheme}://{parts.hostname}{parts.path}: an address must not hold a name "
                 "or password; only public files are read over HTTP"
+            )
+        if _SIGNATURE.search(parts.query):
+            raise StorageError(
+                f"{_shown(uri)}: an address must not hold a signature, for it is written to "
+                "records; read the file by s3:// and credentials of the usual AWS chain"
             )
         return uri.rstrip("/")
 
@@ -171,7 +178,7 @@ def _refuse(uri: str) -> NoReturn:
 
 
 def _shown(uri: str) -> str:
-    """Address without its query, which may be a signature."""
+    """Address without its query, which may hold a secret."""
     return uri.partition("?")[0]
 
 

@@ -40,11 +40,6 @@ class S3Backend:
         """URI without a trailing slash."""
         return uri.rstrip("/")
 
-    def address(self, uri: str) -> tuple[str | None, str]:
-        """Endpoint and region of a bucket."""
-        bucket = open_object(uri).bucket
-        return bucket.endpoint, bucket.region
-
     def read_bytes(self, uri: str) -> bytes:
         """Whole content of an object."""
         return self.read_versioned(uri)[0]

@@ -1,13 +1,15 @@
 """A whole production on a cluster of three machines, beside the same one on this machine.
 
-``python tests/benchmarks/cluster.py`` (as root, on Linux) writes the simulated CANDELS and CLASH as
-FITS cutouts and vote tables to an S3 server, runs ``catalogtool produce`` as a Ray job whose input,
-models and output are all there, training with two workers on two machines, and prints the error of
-both trainings. With the model of the cluster, this machine then makes the catalog again: its files
-must be the same, byte for byte.
+``python tests/benchmarks/cluster.py [--seeds N]`` (as root, on Linux) writes the simulated CANDELS
+and CLASH as FITS cutouts and vote tables to an S3 server, runs ``catalogtool produce`` as a Ray job
+whose input, models and output are all there, training with two workers on two machines, and prints
+its error and those of trainings on this machine with several seeds. With the model of the cluster,
+this machine then makes the catalog again: its files must be the same, byte for byte.
 """
 
+import argparse
 import json
+import statistics
 import sys
 import tempfile
 import time
@@ -68,15 +70,23 @@ def produce(rig: Rig, *words: str) -> tuple[dict[str, Any], float]:
     return outcome, time.perf_counter() - begin
 
 
+def error_of(outcome: dict[str, Any]) -> float:
+    """Mean RMSE of the catalog on labels that no training saw."""
+    return float(outcome["figures"]["catalog, labels never seen"]["rmse"])
+
+
 def main() -> None:
     """Run both productions and compare them."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=3, help="Trainings on this machine.")
+    seeds = parser.parse_args().seeds
     with tempfile.TemporaryDirectory() as scratch:
         (rig_folder := Path(scratch) / "rig").mkdir()
         with running_rig(rig_folder) as rig:
-            compare(rig, Path(scratch))
+            compare(rig, Path(scratch), seeds)
 
 
-def compare(rig: Rig, scratch: Path) -> None:
+def compare(rig: Rig, scratch: Path, seeds: int) -> None:
     """Make the catalog there and here."""
     folder = scratch / "data"
     for name in ("candels", "clash"):
@@ -90,9 +100,17 @@ def compare(rig: Rig, scratch: Path) -> None:
         words += [f"--{option}labels", f"{BUCKET}/data/{name}/votes.csv"]
     there = ("--cluster", ADDRESS, "--train-workers", "2", "--output", f"{BUCKET}/out")
     far, seconds = produce(rig, *words, *there)
-    print(f"cluster, two training workers: {far['remarks'][0]} {seconds:.0f} s")
-    near, seconds = produce(rig, *words, "--output", f"{scratch}/near")
-    print(f"this machine: {near['remarks'][0]} {seconds:.0f} s")
+    print(f"cluster, two training workers: {far['remarks'][0]} {seconds:.0f} s", flush=True)
+    errors = []
+    for seed in range(seeds):
+        near, seconds = produce(rig, *words, "--seed", str(seed), "--output", f"{scratch}/near")
+        errors.append(error_of(near))
+        print(f"this machine, seed {seed}: {near['remarks'][0]} {seconds:.0f} s", flush=True)
+    spread = statistics.stdev(errors) if seeds > 1 else float("nan")
+    print(
+        f"cluster {error_of(far):.4f}; this machine {statistics.mean(errors):.4f}, standard "
+        f"deviation {spread:.4f}, {min(errors):.4f} to {max(errors):.4f}"
+    )
     model = str(dict(far["places"])["model"])
     again, _ = produce(rig, *words, "--model", model, "--output", f"{scratch}/again")
     on_cluster, here = (

@@ -79,6 +79,7 @@ def synthetic_rows(numbers: np.ndarray) -> pa.Table:
         pc.binary_join_element_wise("60480-", pa.array(scattered).cast(pa.string()), ""),
         votes,
         pa.array([""] * count),
+        pa.array(60_400 + 365 * share),
     ]
     return pa.Table.from_arrays(columns, schema=MANIFEST_SCHEMA)
 

@@ -12,6 +12,7 @@ import yaml
 from typer.testing import CliRunner
 
 from catalogtool.cli.main import app
+from catalogtool.distributed.kuberay import raycluster_yaml
 from catalogtool.distributed.launcher import ClusterShape, read_launcher, read_shape
 from catalogtool.errors import ConfigError
 
@@ -58,6 +59,13 @@ def test_the_shipped_file_fits_rays_schema_and_scales_from_none(shape: ClusterSh
     assert sum(group.max_nodes for group in shape.groups) <= values["max_workers"]
 
 
+def take(key: str) -> Callable[[Values], None]:
+    def change(values: Values) -> None:
+        del values[key]
+
+    return change
+
+
 def put(key: str, value: object) -> Callable[[Values], None]:
     def change(values: Values) -> None:
         *path, last = key.split(".")
@@ -81,6 +89,9 @@ OPEN_RULE = {"IpRanges": [{"CidrIp": "0.0.0.0/0"}]}
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
+        (take("cluster_name"), "cluster_name: is missing"),
+        (take("available_node_types"), "available_node_types: is missing"),
+        (put("provider", {"region": "us-east-1"}), "provider.type: is missing"),
         (put("max_wokers", 3), "max_wokers"),
         (put("available_node_types.gpu.resources.GPU", "one"), "resources.GPU: 'one'"),
         (put("head_node_type", "haed"), "head_node_type"),
@@ -119,6 +130,14 @@ def test_a_mistake_in_the_file_is_named(
     assert str(file) in str(caught.value)
 
 
+def test_a_file_that_is_not_there_or_no_yaml_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cluster\.yaml: No such file or directory"):
+        read_shape(tmp_path / "cluster.yaml")
+    (tmp_path / "cluster.yaml").write_text("a: [")
+    with pytest.raises(ConfigError, match=r"cluster\.yaml: is not YAML"):
+        read_shape(tmp_path / "cluster.yaml")
+
+
 def test_check_prints_the_worker_groups() -> None:
     result = CliRunner().invoke(app, ["cluster", "check", str(SHIPPED)])
     assert "correct (workers: cpu 0 to 16, gpu 0 to 8)" in result.stdout
@@ -148,6 +167,12 @@ def test_kuberay_gets_the_same_nodes_with_fields_of_its_own(shape: ClusterShape)
         assert limits["cpu"] == str(node.cpus)
         assert limits["memory"] == str(node.memory_bytes)
         assert limits.get("nvidia.com/gpu", "0") == str(node.gpus)
+
+
+def test_kuberay_is_told_which_groups_are_spot_and_needs_an_image(shape: ClusterShape) -> None:
+    assert "# Groups meant for spot nodes: cpu, gpu." in show("raycluster")
+    with pytest.raises(ConfigError, match="give --image"):
+        raycluster_yaml(shape, "")
 
 
 def test_slurm_gets_a_script_that_bash_accepts_with_the_resources_of_the_gpu_nodes(

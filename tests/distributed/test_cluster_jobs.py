@@ -105,14 +105,15 @@ def newest(rig: Rig) -> str:
     return str(jobs[0]["job"])
 
 
+@pytest.mark.parametrize(("runtime", "attempt"), [("upload", 2), ("installed", 3)])
 def test_the_same_command_again_finds_that_nothing_is_left_to_do(
-    rig: Rig, words: list[str], trained_there: dict[str, Any]
+    rig: Rig, words: list[str], trained_there: dict[str, Any], runtime: str, attempt: int
 ) -> None:
     there = (*CLUSTER, "--output", f"{BUCKET}/out", "--form", FORM, "--train-workers", "2")
-    again = rig.run(*words, *there)
+    again = rig.run(*words, *there, "--runtime", runtime)
     assert finished(again) == trained_there
     assert "nothing to do" in again.stderr
-    assert newest(rig).endswith("-2")
+    assert newest(rig).endswith(f"-{attempt}")
 
 
 def test_the_exit_code_of_the_driver_is_that_of_the_command(
@@ -130,7 +131,7 @@ def test_the_exit_code_of_the_driver_is_that_of_the_command(
     assert rig.run("job", "logs", "--follow", job, *CLUSTER).returncode == 2
 
 
-def test_ctrl_c_leaves_the_job_running_to_be_attached_to_and_stopped(
+def test_ctrl_c_and_a_lost_terminal_leave_the_job_running_to_be_attached_to_and_stopped(
     rig: Rig, words: list[str], tmp_path: Path
 ) -> None:
     there = [*words, *CLUSTER, "--output", f"{BUCKET}/stopped", "--epochs", "5000"]
@@ -144,6 +145,13 @@ def test_ctrl_c_leaves_the_job_running_to_be_attached_to_and_stopped(
     told = (tmp_path / "first.log").read_text()
     job = newest(rig)
     assert f"catalogtool job logs --follow {job} --cluster {ADDRESS}" in told
+    third = rig.start(*there, log=tmp_path / "third.log")
+    await_text(tmp_path / "third.log", "runs already")
+    third.send_signal(signal.SIGHUP)
+    third.communicate(timeout=120)
+    assert third.returncode == -signal.SIGHUP
+    status = json.loads(rig.run("job", "status", job, "--json", *CLUSTER).stdout)
+    assert status["status"] == "RUNNING"
     assert rig.run("job", "stop", job, *CLUSTER).returncode == 0
     second.communicate(timeout=120)
     assert second.returncode == 4

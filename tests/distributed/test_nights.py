@@ -84,6 +84,7 @@ def test_nights_through_the_command_fold_to_the_catalog_of_one_run(folder: Path)
     assert verify(series).passed
     commits = [json.loads((folder / f"out/nights/nightly/{n}.json").read_text()) for n in NIGHTS]
     assert [commit["objects"] for commit in commits] == [OBJECTS // 3] * 3
+    assert not (folder / "out/latest/nightly.json").exists()  # a night is not the survey
 
     fold = [sys.executable, "-m", "catalogtool", "catalog", "compact", "--json", series]
     folded = json.loads(subprocess.run(fold, capture_output=True, check=True).stdout)

@@ -174,7 +174,7 @@ def test_the_newest_run_of_a_survey_is_found_by_the_output_folder(
     run: RunLayout, tmp_path: Path
 ) -> None:
     assert find_run(str(tmp_path / "output"), "toy").run == run
-    with pytest.raises(ReleaseError, match="has no finished run of other"):
+    with pytest.raises(ReleaseError, match="has no finished run over all objects of other"):
         find_run(str(tmp_path / "output"), "other")
     with pytest.raises(ConfigError, match="has no catalog 'redshift'; it has: morphology"):
         chosen_kinds(find_run(run.uri, None), "redshift")

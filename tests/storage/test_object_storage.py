@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 
 import pytest
+from fault_proxy import FaultProxy
 from s3_server import s3_client, s3_environment
 from web_server import answering
 
@@ -148,6 +149,16 @@ def test_large_and_empty_objects_are_read_whole(s3_bucket: str) -> None:
         with storage.open_input(uri) as source:
             assert source.read() == content
         assert storage.read_range(uri, len(content) + 5, 10) == b""
+
+
+def test_one_reader_has_64_requests_under_way(s3_bucket: str, s3_faults: FaultProxy) -> None:
+    s3_faults.enabled = False
+    uris = [f"{s3_bucket}/{index}" for index in range(200)]
+    for uri in uris:
+        storage.write_bytes(uri, uri.encode())
+    s3_faults.pause_s = 0.3
+    assert storage.read_many(uris) == [uri.encode() for uri in uris]
+    assert s3_faults.most_at_once >= 64
 
 
 def test_a_uri_needs_a_bucket() -> None:

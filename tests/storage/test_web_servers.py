@@ -91,7 +91,7 @@ def test_what_a_server_answers_becomes_a_sentence(
         answering(status) as port,
         pytest.raises(StorageError, match=sentence) as caught,
     ):
-        storage.read_bytes(f"http://127.0.0.1:{port}/x?X-Amz-Signature=secret")
+        storage.read_bytes(f"http://127.0.0.1:{port}/x?key=secret")
     assert caught.value.context.get("transient") == transient
     assert "secret" not in str(caught.value)
 
@@ -115,6 +115,10 @@ def test_another_host_is_not_followed(tmp_path: Path) -> None:
 def test_an_address_is_checked() -> None:
     with pytest.raises(StorageError, match=r"http://host/x: an address must not hold a name"):
         storage.read_bytes("http://user:secret@host/x")
+    for query in ("X-Amz-Date=1&X-Amz-Signature=secret", "sig=secret"):
+        with pytest.raises(StorageError, match=r"http://host/x: .* must not hold a signature") as e:
+            storage.read_bytes(f"http://host/x?{query}")
+        assert "secret" not in str(e.value)
     with pytest.raises(StorageError, match="no host; expected https://host/path"):
         storage.read_bytes("https:///x")
 
