@@ -185,10 +185,12 @@ def reliability(tables: dict[str, list[dict[str, Any]]]) -> str:
         axes.plot([0, 1], [0, 1], color=_INK, linewidth=0.8, alpha=0.5, label="honest")
         for index, (name, table) in enumerate(tables.items()):
             counts = np.array([row["count"] for row in table])
-            points = [[row[key] for row in table] for key in ("confidence", "accuracy")]
+            confidence = [row["confidence"] for row in table]
+            accuracy = [row["accuracy"] for row in table]
             colour = PALETTE[1 - index]
-            axes.plot(*points, color=colour, label=name)
-            axes.scatter(*points, s=8 + 120 * counts / counts.sum(), color=colour)
+            axes.plot(confidence, accuracy, color=colour, label=name)
+            sizes = 8 + 120 * counts / counts.sum()
+            axes.scatter(confidence, accuracy, s=sizes, color=colour)
         axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="confidence", ylabel="share that is right")
         axes.legend(fontsize=9, loc="upper left")
     return figure.svg

@@ -84,7 +84,8 @@ def fit_calibration(
     log_p = log_softmax(np.asarray(logits, dtype=np.float64), axis=1)
     share = _effective(weights, len(log_p))
     inverse = 1 / _fit_temperature(log_p, votes, share)
-    weight, bias = inverse * np.eye(votes.shape[1]), np.zeros(votes.shape[1])
+    weight: FloatArray = inverse * np.eye(votes.shape[1])
+    bias: FloatArray = np.zeros(votes.shape[1])
     if kind == "dirichlet":
         weight, bias = _fit_affine(log_p, votes, share, weight)
     return Calibration(
@@ -97,8 +98,8 @@ def _effective(weights: FloatArray | None, count: int) -> FloatArray:
     """Weights whose sum is the number of equally weighted cutouts that say as much."""
     if weights is None or not count:
         return np.ones(count)
-    weights = np.asarray(weights, dtype=np.float64)
-    return weights * weights.sum() / np.square(weights).sum()
+    effective: FloatArray = weights * (weights.sum() / np.square(weights).sum())
+    return effective
 
 
 def _fit_temperature(log_p: FloatArray, votes: FloatArray, share: FloatArray) -> float:

@@ -116,9 +116,8 @@ class Unwatched:
         The worker.
     """
 
-    saved = None
-
     def __init__(self, context: TrainingContext) -> None:
+        self.saved: bytes | None = None
         self.rank = context.rank
         self.world_size = context.world_size
         self.device = context.device

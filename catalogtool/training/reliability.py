@@ -18,7 +18,8 @@ _DRAWS = 400
 
 def harden(votes: FloatArray) -> FloatArray:
     """One-hot labels of the class with most votes: shape (M, K)."""
-    return np.eye(votes.shape[1])[votes.argmax(axis=1)]
+    hard: FloatArray = np.eye(votes.shape[1])[votes.argmax(axis=1)]
+    return hard
 
 
 def reliability_table(
