@@ -108,7 +108,7 @@ def test_other_kinds_must_be_classes_as_before() -> None:
 def test_no_galaxy_is_in_both_mocks() -> None:
     shallow, deep = (draw_block(load_survey(name), 0) for name in ("shallow_mock", "deep_mock"))
 
-    assert not set(shallow.mag_ab) & set(deep.mag_ab)
+    assert not set(shallow.redshift) & set(deep.redshift)
 
 
 def test_both_mocks_differ_in_depth_and_arcs_alone() -> None:
