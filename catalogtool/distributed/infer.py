@@ -14,7 +14,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from catalogtool.distributed.cluster import reachable
 from catalogtool.distributed.failures import unwrap
-from catalogtool.errors import ClusterError, NoProgressError
+from catalogtool.errors import CatalogtoolError, ClusterError, NoProgressError
 from catalogtool.inference.unit import UnitTask, UnitWorker
 from catalogtool.ledger import LedgerLine
 
@@ -65,10 +65,17 @@ class UnitActor:
     def __init__(self, task: UnitTask, attempts: Any) -> None:  # noqa: ANN401 - an actor handle
         self.attempts = attempts
         self.name = f"{socket.gethostname()}:{os.getpid()}"
-        self.worker = UnitWorker(task)
+        self.worker: UnitWorker | CatalogtoolError
+        try:
+            self.worker = UnitWorker(task)
+        except CatalogtoolError as error:
+            # Raised here it would reach the driver as a dead worker; the first unit raises it.
+            self.worker = error
 
     def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
         """Process one unit; its ledger line is all that travels."""
+        if isinstance(self.worker, CatalogtoolError):
+            raise self.worker
         unit = int(row["unit"])
         attempt = ray.get(self.attempts.begin.remote(unit, self.name))
         if attempt > MAX_ATTEMPTS:
