@@ -82,10 +82,11 @@ def test_error_of_a_worker_arrives_with_type_sentence_and_context(
     assert caught.value.context == {"unit": 3}
 
 
-def test_what_keeps_workers_from_starting_arrives_as_it_is(task: UnitTask) -> None:
-    other = replace(task, form="float32" if task.form != "float32" else "channels_last")
+def test_what_keeps_workers_from_starting_arrives_as_it_is(task: UnitTask, tmp_path: Path) -> None:
+    pinned = replace(task, form="float32", run_uri=str(tmp_path))
+    local.run_units(pinned, [0], lambda _: None)
     with pytest.raises(ConfigError, match="Leave --form away"):
-        infer.run_units(other, range(8), 2, lambda _: None)
+        infer.run_units(replace(pinned, form="channels_last"), [1], 2, lambda _: None)
 
 
 def test_unit_that_kills_its_worker_ends_the_run_after_bounded_attempts(
