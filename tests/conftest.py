@@ -14,6 +14,7 @@ from s3_server import running_server, s3_client, s3_environment
 
 # What starts in the background ignores Ctrl-C, and so would all that these tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Machines differ; what is slow is seen in benchmarks.
 hypothesis.settings.register_profile("patient", deadline=None)
