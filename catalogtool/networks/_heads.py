@@ -6,8 +6,19 @@ The head with a temperature: Saito et al. 2019, ICCV (arXiv:1904.06487), section
 """
 
 import torch
+from pydantic import PositiveFloat
 from torch import nn
 from torch.nn import functional
+
+from catalogtool.networks._base import NetworkOptions
+
+
+class HeadOptions(NetworkOptions):
+    """Options of networks that can have a head of either kind."""
+
+    cosine_head: bool = False
+    """Whether logits are cosines of features and class weights over the temperature."""
+    temperature: PositiveFloat = 0.05
 
 
 class CosineHead(nn.Module):
@@ -33,16 +44,16 @@ class CosineHead(nn.Module):
         return functional.linear(directions, functional.normalize(self.weight)) / self.temperature
 
 
-def build_head(features: int, classes: int, temperature: float | None) -> nn.Module:
-    """Cosine head of a temperature, or a linear one where there is none.
+def build_head(options: HeadOptions, features: int, classes: int) -> nn.Module:
+    """Cosine head, or a linear one, as the options of a network say.
 
     Parameters
     ----------
+    options : HeadOptions
+        Which head, and its temperature.
     features, classes : int
         Length of the feature vectors and number of classes.
-    temperature : float or None
-        Divides the cosines; None: logits are linear in the features.
     """
-    if temperature is None:
-        return nn.Linear(features, classes)
-    return CosineHead(features, classes, temperature)
+    if options.cosine_head:
+        return CosineHead(features, classes, options.temperature)
+    return nn.Linear(features, classes)

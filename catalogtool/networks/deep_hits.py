@@ -20,13 +20,12 @@ of channels and pixels change the first convolution and the first dense layer al
 from typing import Annotated
 
 import torch
-from pydantic import Field, PositiveFloat
+from pydantic import Field
 from torch import nn
 
 from catalogtool.errors import ConfigError
 from catalogtool.networks._base import Network as BaseNetwork
-from catalogtool.networks._base import NetworkOptions
-from catalogtool.networks._heads import build_head
+from catalogtool.networks._heads import HeadOptions, build_head
 
 _TURNS = 4
 _DENSE = 64
@@ -35,14 +34,11 @@ _SMALLEST_PIX = 3  # (3 + 3) // 4: one pixel is left after both maxima
 _LEAK = 0.01
 
 
-class Options(NetworkOptions):
+class Options(HeadOptions):
     """Options of Deep-HiTS."""
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Share of the dense features that are dropped in training."""
-    cosine_head: bool = False
-    """Whether logits are cosines of features and class weights over the temperature."""
-    temperature: PositiveFloat = 0.05
 
 
 class Network(BaseNetwork):
@@ -86,8 +82,7 @@ class Network(BaseNetwork):
             *_dense(_TURNS * 64 * side**2, _DENSE, options.dropout),
             *_dense(_DENSE, _DENSE, options.dropout),
         )
-        temperature = options.temperature if options.cosine_head else None
-        self.head = build_head(_DENSE, classes, temperature)
+        self.head = build_head(options, _DENSE, classes)
         self.apply(_initialise)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:

@@ -9,28 +9,24 @@ MNIST and USPS share.
 from typing import Annotated
 
 import torch
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveInt
 from torch import nn
 
 from catalogtool.errors import ConfigError
 from catalogtool.networks._base import Network as BaseNetwork
-from catalogtool.networks._base import NetworkOptions
-from catalogtool.networks._heads import build_head
+from catalogtool.networks._heads import HeadOptions, build_head
 
 MIN_SIZE_PIX = 16
 _KERNEL_PIX = 5
 
 
-class Options(NetworkOptions):
+class Options(HeadOptions):
     """Options of LeNet."""
 
     widths: tuple[PositiveInt, PositiveInt, PositiveInt] = (20, 50, 500)
     """Channels of the two convolutions, and length of the features."""
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     """Share of the features that are dropped in training."""
-    cosine_head: bool = False
-    """Whether logits are cosines of features and class weights over the temperature."""
-    temperature: PositiveFloat = 0.05
 
 
 class Network(BaseNetwork):
@@ -69,8 +65,7 @@ class Network(BaseNetwork):
             nn.ReLU(inplace=True),
             nn.Dropout(options.dropout),
         )
-        temperature = options.temperature if options.cosine_head else None
-        self.head = build_head(dense, classes, temperature)
+        self.head = build_head(options, dense, classes)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Embed cutouts of shape (B, C, H, W) as vectors of shape (B, last width)."""

@@ -8,16 +8,15 @@ He et al. 2016, CVPR (arXiv:1512.03385).
 from typing import Annotated, Literal, Self
 
 import torch
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 from torch import nn
 from torch.nn import functional
 
 from catalogtool.networks._base import Network as BaseNetwork
-from catalogtool.networks._base import NetworkOptions
-from catalogtool.networks._heads import build_head
+from catalogtool.networks._heads import HeadOptions, build_head
 
 
-class Options(NetworkOptions):
+class Options(HeadOptions):
     """Options of a residual network.
 
     The defaults make a ResNet-10 for small cutouts; ResNet-18 is
@@ -30,9 +29,6 @@ class Options(NetworkOptions):
     """Residual blocks of the stages."""
     stem: Literal["small", "large"] = "small"
     """``small``: 3 x 3 at full size; ``large``: 7 x 7 and pooling, an image of a quarter."""
-    cosine_head: bool = False
-    """Whether logits are cosines of features and class weights over the temperature."""
-    temperature: PositiveFloat = 0.05
 
     @model_validator(mode="after")
     def _as_many_blocks_as_widths(self) -> Self:
@@ -101,8 +97,7 @@ class Network(BaseNetwork):
                 width_before = width
         self.stages = nn.Sequential(*stages)
         self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        temperature = options.temperature if options.cosine_head else None
-        self.head = build_head(width_before, classes, temperature)
+        self.head = build_head(options, width_before, classes)
         self.apply(_initialise)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:

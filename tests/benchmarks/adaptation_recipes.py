@@ -24,7 +24,6 @@ class TaskRecipe:
 
     network: str
     network_options: dict[str, Any]
-    augment: tuple[str, ...]
     source: TrainingOptions
     adapted: TrainingOptions
     special: dict[str, Recipe]
@@ -76,7 +75,6 @@ def _digits() -> TaskRecipe:
     return TaskRecipe(
         network="lenet",
         network_options={"cosine_head": True},
-        augment=("warp",),
         source=source,
         adapted=adapted,
         special={
@@ -101,7 +99,6 @@ def _galaxies(augment: tuple[str, ...]) -> TaskRecipe:
     return TaskRecipe(
         network="resnet",
         network_options={"cosine_head": True},
-        augment=augment,
         source=source,
         adapted=adapted,
         special={
