@@ -33,7 +33,7 @@ class FaultProxy:
     enabled : bool
         Whether there are faults at all; can be switched at any time.
     kinds : tuple of str
-        Faults to choose from: ``500``, ``503``, ``stall``, ``reset``.
+        Faults that take turns: ``500``, ``503``, ``stall``, ``reset``.
     pause_s : float
         How long every request waits before it is passed on, as over a long way.
     most_at_once : int
@@ -53,6 +53,7 @@ class FaultProxy:
         self.counts: Counter[str] = Counter()
         self.port = 0
         self._at_once = 0
+        self._faults = 0
         self._server_port = server_port
         self._stall_s = stall_s
         self._random = random.Random(seed)
@@ -67,7 +68,9 @@ class FaultProxy:
     def _choose(self) -> str:
         if not self.enabled or self._random.random() >= self.share:
             return "ok"
-        return self._random.choice(self.kinds)
+        # In turn, so that a few faults are of all kinds.
+        self._faults += 1
+        return self.kinds[self._faults % len(self.kinds)]
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream: list[asyncio.StreamWriter] = []
