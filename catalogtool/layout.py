@@ -23,6 +23,9 @@
         increments/<name>.json        written when an increment is in all catalogs
         form.json                     form of the network that all increments predict with
         <survey>_<kind>/              HATS collection that grows
+      trials/<identity>.json          figures of one trial of a comparison
+      comparisons/<survey>-<identity>/
+        comparison.html, comparison.csv, comparison.json
       locks/<survey>.json             lease of the process that works on the nights of a survey
 """
 
@@ -79,6 +82,14 @@ class OutputLayout:
         """Addresses of the growing catalogs of a survey and model."""
         return SeriesLayout(storage.join(self.uri, "series", survey, model_id))
 
+    def trial(self, identity: str) -> str:
+        """Figures of one trial of a comparison."""
+        return storage.join(self.uri, "trials", f"{identity[:16]}.json")
+
+    def comparison(self, survey: str, identity: str) -> "ComparisonLayout":
+        """Addresses of a comparison of methods."""
+        return ComparisonLayout(storage.join(self.uri, "comparisons", f"{survey}-{identity}"))
+
     def lock(self, survey: str) -> str:
         """Lease on the nights of a survey."""
         return storage.join(self.uri, "locks", f"{survey}.json")
@@ -107,6 +118,28 @@ class SeriesLayout:
     def catalog(self, survey: str, kind: str) -> str:
         """Growing HATS collection of one kind."""
         return storage.join(self.uri, f"{survey}_{kind}")
+
+
+@dataclass(frozen=True)
+class ComparisonLayout:
+    """Addresses of one comparison of methods."""
+
+    uri: str
+
+    @property
+    def page(self) -> str:
+        """Advice, figures and tables, for people."""
+        return storage.join(self.uri, "comparison.html")
+
+    @property
+    def table(self) -> str:
+        """One line per trial, for spreadsheets."""
+        return storage.join(self.uri, "comparison.csv")
+
+    @property
+    def figures(self) -> str:
+        """Everything about every trial, for programs."""
+        return storage.join(self.uri, "comparison.json")
 
 
 @dataclass(frozen=True)

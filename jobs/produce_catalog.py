@@ -5,4 +5,4 @@ import sys
 from catalogtool.distributed.job import run_job
 
 if __name__ == "__main__":
-    sys.exit(run_job(sys.argv[1]))
+    sys.exit(run_job("produce", sys.argv[1]))

@@ -9,6 +9,7 @@ from catalogtool import __version__
 from catalogtool.cli import (
     catalog,
     cluster,
+    compare,
     console,
     doctor,
     download,
@@ -29,6 +30,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("produce")(produce.produce)
+app.command("compare")(compare.compare)
 app.command("publish")(publish.publish)
 app.command("download")(download.download)
 app.command("doctor")(doctor.doctor)

@@ -1,6 +1,6 @@
 """Options that several commands share."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -11,6 +11,22 @@ ClusterAddress = Annotated[
         "--cluster", envvar="CATALOGTOOL_CLUSTER", help="Ray cluster, http(s)://HOST:8265."
     ),
 ]
+OptionalCluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        envvar="CATALOGTOOL_CLUSTER",
+        help="Run as a job of this Ray cluster, http://HOST:8265.",
+    ),
+]
+Runtime = Annotated[
+    Literal["upload", "installed"] | None,
+    typer.Option(
+        help="The cluster gets this package, or uses its own. [default: upload, if it runs from a "
+        "working tree]"
+    ),
+]
+SharedDisk = Annotated[bool, typer.Option("--shared-disk", help="All nodes see the local paths.")]
 InsecureCluster = Annotated[
     bool, typer.Option("--insecure-cluster", help="Accept a cluster that asks for no token.")
 ]

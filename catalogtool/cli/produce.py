@@ -1,15 +1,15 @@
 """The main command: from cutouts to a verified catalog."""
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from catalogtool.cli import console
-from catalogtool.cli.options import InsecureCluster, Json
+from catalogtool.cli.options import InsecureCluster, Json, OptionalCluster, Runtime, SharedDisk
+from catalogtool.cli.running import There, run_here, run_there
 
 if TYPE_CHECKING:
     from catalogtool.config.run import RunConfig
-    from catalogtool.distributed.submit import Jobs
     from catalogtool.production.outcome import Outcome
 
 
@@ -79,19 +79,8 @@ def produce(  # noqa: PLR0913, PLR0917 - the options of the main command
         str | None,
         typer.Option(help="Form of the network, for comparisons. [default: the fastest]"),
     ] = None,
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            envvar="CATALOGTOOL_CLUSTER", help="Run as a job of this Ray cluster, http://HOST:8265."
-        ),
-    ] = None,
-    runtime: Annotated[
-        Literal["upload", "installed"] | None,
-        typer.Option(
-            help="The cluster gets this package, or uses its own. [default: upload, if it runs "
-            "from a working tree]"
-        ),
-    ] = None,
+    cluster: OptionalCluster = None,
+    runtime: Runtime = None,
     *,
     since_last: Annotated[
         bool, typer.Option("--since-last", help="Add all objects that are new to the series.")
@@ -99,9 +88,7 @@ def produce(  # noqa: PLR0913, PLR0917 - the options of the main command
     new_model: Annotated[
         bool, typer.Option("--new-model", help="Begin another series, with another model.")
     ] = False,
-    shared_disk: Annotated[
-        bool, typer.Option("--shared-disk", help="All nodes see the local paths.")
-    ] = False,
+    shared_disk: SharedDisk = False,
     insecure_cluster: InsecureCluster = False,
     plan: Annotated[
         bool, typer.Option("--plan", help="Print what would be done and stop.")
@@ -142,13 +129,12 @@ def produce(  # noqa: PLR0913, PLR0917 - the options of the main command
         _show_plan(config, as_json=as_json)
         return
     if cluster is None:
-        outcome = _produce(config)
-    else:
-        from catalogtool.distributed.submit import Jobs
-        from catalogtool.production.handover import make_portable
+        from catalogtool.distributed.produce import produce as run_production
 
-        portable = make_portable(config, shared_disk=shared_disk)
-        outcome = _produce_there(Jobs(cluster, insecure=insecure_cluster), portable, runtime)
+        outcome = run_here(run_production, config)
+    else:
+        where = There(cluster, runtime, shared_disk=shared_disk, insecure=insecure_cluster)
+        outcome = run_there(config, where)
     _show_outcome(outcome, as_json=as_json)
 
 
@@ -166,39 +152,6 @@ def _show_plan(config: "RunConfig", *, as_json: bool) -> None:
         return
     console.table(f"plan of {config.survey}", ("what", "value"), description.facts)
     console.table("columns", ("catalog", "columns"), description.columns)
-
-
-def _produce(config: "RunConfig") -> "Outcome":
-    from catalogtool.distributed.produce import produce as run_production
-
-    progress = console.new_progress()
-    try:
-        return run_production(config, progress)
-    except KeyboardInterrupt:
-        console.error(
-            "interrupted; what is finished is kept. Run the same command again to resume."
-        )
-        raise typer.Exit(130) from None
-
-
-def _produce_there(
-    jobs: "Jobs", config: "RunConfig", runtime: Literal["upload", "installed"] | None
-) -> "Outcome":
-    from catalogtool.production.handover import read_outcome
-
-    job, is_new = jobs.submit(config, runtime)
-    console.note(f"job {job} {'is submitted' if is_new else 'runs already'}; its log:")
-    try:
-        jobs.follow(job, console.passage)
-    except KeyboardInterrupt:
-        console.note(
-            f"\njob {job} keeps running. Look at it again: catalogtool job logs --follow {job} "
-            f"--cluster {jobs.address}; end it: catalogtool job stop {job} --cluster {jobs.address}"
-        )
-        raise typer.Exit(130) from None
-    if code := jobs.exit_code(job):
-        raise typer.Exit(code)
-    return read_outcome(config, job)
 
 
 def _show_outcome(outcome: "Outcome", *, as_json: bool) -> None:

@@ -48,7 +48,9 @@ class TrainingSpec(Settings):
     label_count: NonNegativeInt | None
     """Limit on the labelled cutouts of the target domain; no limit on the source."""
     shots: NonNegativeInt | None
-    """The same per class; 0 in either: no label of the target is used."""
+    """The same per class; 0 in either: no label of the target teaches."""
+    validation_shots: NonNegativeInt = 0
+    """Further labels of the target per class that choose an epoch and do not teach."""
     seed: int
     source: DomainData | None
     target: DomainData | None
@@ -69,7 +71,7 @@ class TrainingSpec(Settings):
 
     @property
     def uses_target_labels(self) -> bool:
-        """Whether any label of the target may teach or choose an epoch."""
+        """Whether any label of the target may teach."""
         return 0 not in (self.label_count, self.shots)
 
     @property

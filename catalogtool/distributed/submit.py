@@ -1,4 +1,4 @@
-"""Productions as Ray jobs: submitted, watched, listed and stopped from outside of the cluster."""
+"""Productions and comparisons as Ray jobs: submitted, watched, listed and stopped from outside."""
 
 import asyncio
 import logging
@@ -23,15 +23,21 @@ from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 import catalogtool
 from catalogtool import storage
-from catalogtool.config.run import RunConfig
 from catalogtool.distributed.failures import unwrap
 from catalogtool.errors import ClusterError, ConfigError
-from catalogtool.production.handover import JOB_PREFIX, job_name, write_settings
+from catalogtool.production.handover import (
+    JOB_PREFIX,
+    JobConfig,
+    job_kind,
+    job_name,
+    write_settings,
+)
 
 Runtime = Literal["upload", "installed"]
 
 _PACKAGE = Path(catalogtool.__file__).parent
 _SCRIPTS = _PACKAGE.parent / "jobs"
+_SCRIPT_OF = {"produce": "jobs/produce_catalog.py", "compare": "jobs/compare_methods.py"}
 _REQUEST_S = 10.0
 _RECONNECT_S = 1.0
 _SILENCE_S = 60.0  # after that the log is asked for again: the connection may be dead
@@ -84,12 +90,12 @@ class Jobs:
         with self._asking():
             self._client = JobSubmissionClient(self.address)
 
-    def submit(self, config: RunConfig, runtime: Runtime | None = None) -> tuple[str, bool]:
-        """Start a production, or find it where it runs already.
+    def submit(self, config: JobConfig, runtime: Runtime | None = None) -> tuple[str, bool]:
+        """Start a production or comparison, or find it where it runs already.
 
         Parameters
         ----------
-        config : RunConfig
+        config : RunConfig or CompareConfig
             Settings that every node understands, see `handover.make_portable`.
         runtime : {"upload", "installed"} or None
             Whether the nodes get this package, or use the one that they have; None: they get it
@@ -109,7 +115,8 @@ class Jobs:
                 return str(job.submission_id), False
         job_id = f"{name}-{max(map(_attempt, earlier), default=0) + 1}"
         settings = write_settings(config, job_id)
-        with self._asking(), _runtime_environment(runtime or default_runtime()) as (program, env):
+        with self._asking(), _runtime_environment(runtime or default_runtime()) as env:
+            program = _program(job_kind(config), uploaded="working_dir" in env)
             try:
                 self._client.submit_job(
                     entrypoint=shlex.join(["python", *program, settings]),
@@ -237,11 +244,11 @@ def default_runtime() -> Runtime:
 
 
 @contextmanager
-def _runtime_environment(runtime: Runtime) -> Iterator[tuple[list[str], dict[str, Any]]]:
-    """What the driver runs, and in which environment."""
+def _runtime_environment(runtime: Runtime) -> Iterator[dict[str, Any]]:
+    """The environment in which the driver runs."""
     env: dict[str, Any] = {"env_vars": _job_variables()}
     if runtime == "installed":
-        yield ["-m", "catalogtool.distributed.job"], env
+        yield env
         return
     if not _SCRIPTS.is_dir():
         raise ConfigError(
@@ -252,7 +259,12 @@ def _runtime_environment(runtime: Runtime) -> Iterator[tuple[list[str], dict[str
         for tree in (_PACKAGE, _SCRIPTS):
             ignored = shutil.ignore_patterns("__pycache__", ".*")
             shutil.copytree(tree, Path(folder) / tree.name, ignore=ignored)
-        yield ["jobs/produce_catalog.py"], env | {"working_dir": folder}
+        yield env | {"working_dir": folder}
+
+
+def _program(kind: str, *, uploaded: bool) -> list[str]:
+    """What the driver runs, before the address of its settings."""
+    return [_SCRIPT_OF[kind]] if uploaded else ["-m", "catalogtool.distributed.job", kind]
 
 
 def _job_variables() -> dict[str, str]:

@@ -4,12 +4,8 @@ Checkpoints are written by the first worker, whole and under one name, beside th
 starts again, a worker group or a new driver, goes on from there.
 """
 
-import json
-import math
 import os
-import shutil
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -20,8 +16,9 @@ import ray.train.torch
 from ray.train.v2.api.exceptions import ControllerError, TrainingFailedError, WorkerGroupError
 
 from catalogtool import storage
-from catalogtool.config._base import build_settings, canonical_json
+from catalogtool.config._base import build_settings
 from catalogtool.config.training import TrainingSpec
+from catalogtool.distributed.checkpoints import CheckpointFolder
 from catalogtool.distributed.cluster import reachable
 from catalogtool.distributed.failures import unwrap
 from catalogtool.distributed.process_group import NodeNetwork
@@ -29,10 +26,10 @@ from catalogtool.distributed.ray_storage import object_storage
 from catalogtool.errors import ClusterError
 from catalogtool.progress import Progress
 from catalogtool.training.context import GroupMember
+from catalogtool.training.labelled import label_domains
 from catalogtool.training.model import Model, find_model, load_model
-from catalogtool.training.run import initial_network, label_domains, run_training
+from catalogtool.training.run import initial_network, run_training
 
-_CHECKPOINT_SECONDS = 5.0
 _MAX_FAILURES = 3
 _POLL_SECONDS = 0.5
 _ENVIRONMENT = {
@@ -77,13 +74,13 @@ def train_model(
         os.environ.setdefault(name, value)
     with _Watch(model_uri, progress or Progress()):
         _fit(spec, model_uri, workers)
-    _delete_checkpoints(model_uri)
+    CheckpointFolder(model_uri).delete()
     return load_model(model_uri)
 
 
 def _fit(spec: TrainingSpec, model_uri: str, workers: int) -> None:
     assignment = _Assignment(spec.to_json(), model_uri)
-    path, filesystem = _ray_storage(_checkpoints(model_uri))
+    path, filesystem = _ray_storage(CheckpointFolder(model_uri).uri)
     trainer = ray.train.torch.TorchTrainer(
         _work,
         train_loop_config=asdict(assignment),
@@ -139,7 +136,7 @@ def _work(config: dict[str, Any]) -> None:
     neighbours = ray.train.get_context().get_local_world_size()
     torch.set_num_threads(max(1, (os.cpu_count() or 1) // neighbours))
     spec = build_settings(TrainingSpec, assignment.spec, where="training")
-    context = RayWorker(_checkpoints(assignment.model_uri), spec.training.max_epochs)
+    context = RayWorker(CheckpointFolder(assignment.model_uri), spec.training.max_epochs)
     run_training(spec, assignment.model_uri, context)
 
 
@@ -148,28 +145,22 @@ class RayWorker(GroupMember):
 
     Parameters
     ----------
-    folder_uri : str
+    folder : CheckpointFolder
         Where checkpoint and progress are kept.
     max_epochs : int
         Told with the progress.
     """
 
-    def __init__(self, folder_uri: str, max_epochs: int) -> None:
-        where = _checkpoint_file(folder_uri)
-        saved = storage.read_bytes(where) if storage.exists(where) else None
-        super().__init__(ray.train.torch.get_device(), saved)
-        self.folder_uri = folder_uri
+    def __init__(self, folder: CheckpointFolder, max_epochs: int) -> None:
+        super().__init__(ray.train.torch.get_device(), folder.read_state())
+        self.folder = folder
         self.max_epochs = max_epochs
-        self._saved_at = -math.inf
 
     def report(self, epoch: int, metrics: dict[str, Any], state: Callable[[], bytes]) -> None:
         """Tell the driver, and write a checkpoint if the last one is some seconds old."""
         if self.rank == 0:
-            if time.monotonic() - self._saved_at >= _CHECKPOINT_SECONDS:
-                storage.write_bytes(_checkpoint_file(self.folder_uri), state())
-                self._saved_at = time.monotonic()
-            note = {"done": epoch + 1, "total": self.max_epochs, "note": _note(metrics)}
-            storage.write_bytes(_progress_file(self.folder_uri), canonical_json(note).encode())
+            self.folder.offer_state(state)
+            self.folder.tell({"done": epoch + 1, "total": self.max_epochs, "note": _note(metrics)})
         ray.train.report({"epoch": epoch})
 
 
@@ -185,7 +176,7 @@ class _Watch:
     """Tells of epochs while the driver waits for Ray."""
 
     def __init__(self, model_uri: str, progress: Progress) -> None:
-        self._where = _progress_file(_checkpoints(model_uri))
+        self._folder = CheckpointFolder(model_uri)
         self._progress = progress
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -202,35 +193,13 @@ class _Watch:
         is_last = False
         while not is_last:
             is_last = self._ended.wait(_POLL_SECONDS)
-            if storage.exists(self._where):
-                news = json.loads(storage.read_bytes(self._where))
-                if news != told:
-                    self._progress.advance(news["done"], news["total"], "epochs", news["note"])
+            news = self._folder.listen()
+            if news is not None and news != told:
+                self._progress.advance(news["done"], news["total"], "epochs", news["note"])
                 told = news
-
-
-def _checkpoints(model_uri: str) -> str:
-    return storage.join(model_uri, "checkpoints")
-
-
-def _checkpoint_file(folder_uri: str) -> str:
-    return storage.join(folder_uri, "training.safetensors")
-
-
-def _progress_file(folder_uri: str) -> str:
-    return storage.join(folder_uri, "progress.json")
 
 
 def _ray_storage(uri: str) -> tuple[str, pyarrow.fs.FileSystem | None]:
     if storage.is_local(uri):
         return uri, None
     return uri.removeprefix("s3://"), object_storage()
-
-
-def _delete_checkpoints(model_uri: str) -> None:
-    folder = _checkpoints(model_uri)
-    if storage.is_local(folder):
-        shutil.rmtree(folder, ignore_errors=True)
-        return
-    for info in list(storage.list_files(folder)):
-        storage.delete(info.uri)

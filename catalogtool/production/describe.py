@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from catalogtool import storage
 from catalogtool.catalogs import load_kind
 from catalogtool.config.training import TrainingSpec
-from catalogtool.production.plan import DomainInput, Plan
+from catalogtool.production.domains import DomainInput
+from catalogtool.production.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from catalogtool import storage
 from catalogtool.config.training import DomainData
 from catalogtool.inputs._base import votes_of
 from catalogtool.layout import RunLayout
-from catalogtool.production.plan import DomainInput, Plan
+from catalogtool.production.domains import DomainInput
+from catalogtool.production.plan import Plan
 from catalogtool.training.metrics import evaluate, evaluate_by_band
 from catalogtool.training.model import Model
 

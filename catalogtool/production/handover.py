@@ -1,12 +1,14 @@
-"""A production handed over to a cluster: settings that its nodes can read, and the way back."""
+"""Work handed over to a cluster: settings that its nodes can read, and the way back."""
 
 import hashlib
 import json
 import re
 from pathlib import PurePosixPath
+from typing import Literal, TypeVar
 
 from catalogtool import __version__, storage
 from catalogtool.config._base import canonical_json
+from catalogtool.config.compare import CompareConfig
 from catalogtool.config.run import RunConfig
 from catalogtool.errors import ConfigError
 from catalogtool.layout import OutputLayout
@@ -14,23 +16,25 @@ from catalogtool.production.outcome import Outcome
 from catalogtool.surveys import is_survey_file, load_survey
 
 JOB_PREFIX = "catalogtool-"
+JobConfig = RunConfig | CompareConfig
+C = TypeVar("C", RunConfig, CompareConfig)
 _ADDRESSES = ("output", "input", "labels", "source_input", "source_labels", "model")
 
 
-def make_portable(config: RunConfig, *, shared_disk: bool) -> RunConfig:
+def make_portable(config: C, *, shared_disk: bool) -> C:
     """Settings that mean the same on every node.
 
     Parameters
     ----------
-    config : RunConfig
+    config : RunConfig or CompareConfig
         What is asked on this machine.
     shared_disk : bool
         Whether local paths are on storage that all nodes mount at the same place.
 
     Returns
     -------
-    RunConfig
-        Addresses are absolute. A private survey file has been copied to the output folder.
+    RunConfig or CompareConfig
+        Addresses are absolute. Private survey files have been copied to the output folder.
 
     Raises
     ------
@@ -49,10 +53,21 @@ def make_portable(config: RunConfig, *, shared_disk: bool) -> RunConfig:
             ),
             settings=hidden,
         )
-    changes = {name: storage.normalise(uri) for name, uri in given.items()}
-    if is_survey_file(config.survey) and storage.is_local(config.survey):
-        changes["survey"] = _copy_survey(config.survey, changes["output"])
-    return config.model_copy(update=changes)
+    addresses = {name: storage.normalise(uri) for name, uri in given.items()}
+    surveys = tuple(_portable_survey(name, addresses["output"]) for name in surveys_of(config))
+    named = {"surveys": surveys} if isinstance(config, CompareConfig) else {"survey": surveys[0]}
+    return config.model_copy(update={**addresses, **named})
+
+
+def surveys_of(config: JobConfig) -> tuple[str, ...]:
+    """Names or files of the surveys that are worked on."""
+    return config.surveys if isinstance(config, CompareConfig) else (config.survey,)
+
+
+def _portable_survey(name: str, output: str) -> str:
+    if is_survey_file(name) and storage.is_local(name):
+        return _copy_survey(name, output)
+    return name
 
 
 def _copy_survey(file: str, output: str) -> str:
@@ -72,15 +87,21 @@ def _copy_survey(file: str, output: str) -> str:
     return uri
 
 
-def job_name(config: RunConfig) -> str:
-    """Name of a production's jobs without the number of the attempt: equal settings, equal name."""
+def job_kind(config: JobConfig) -> Literal["produce", "compare"]:
+    """What a job does."""
+    return "compare" if isinstance(config, CompareConfig) else "produce"
+
+
+def job_name(config: JobConfig) -> str:
+    """Name of jobs without the number of the attempt: equal settings, equal name."""
     facts = {"config": config.to_json(), "code": __version__}
     identity = hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:12]
-    survey = re.sub(r"[^A-Za-z0-9_-]", "-", PurePosixPath(config.survey).stem)
-    return f"{JOB_PREFIX}{survey}-{identity}"
+    survey = re.sub(r"[^A-Za-z0-9_-]", "-", PurePosixPath(surveys_of(config)[0]).stem)
+    kind = "compare-" if job_kind(config) == "compare" else ""
+    return f"{JOB_PREFIX}{kind}{survey}-{identity}"
 
 
-def write_settings(config: RunConfig, job: str) -> str:
+def write_settings(config: JobConfig, job: str) -> str:
     """Write the settings of a job to its output folder; returns their URI."""
     uri = OutputLayout(config.output).job(job)
     storage.write_bytes(uri, canonical_json(config.to_json()).encode())
@@ -92,7 +113,7 @@ def write_outcome(settings_uri: str, outcome: Outcome) -> None:
     storage.write_bytes(_outcome_uri(settings_uri), canonical_json(outcome.to_json()).encode())
 
 
-def read_outcome(config: RunConfig, job: str) -> Outcome:
+def read_outcome(config: JobConfig, job: str) -> Outcome:
     """Read what a finished job has left."""
     uri = _outcome_uri(OutputLayout(config.output).job(job))
     return Outcome.from_json(json.loads(storage.read_bytes(uri)))

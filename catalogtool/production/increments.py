@@ -27,8 +27,9 @@ from catalogtool.inputs.manifest import object_ids, write_manifest
 from catalogtool.layout import OutputLayout, RunLayout, SeriesLayout
 from catalogtool.ledger import read_ledger, totals
 from catalogtool.nights import night_start
+from catalogtool.production.domains import objects_per_unit
 from catalogtool.production.finish import release_info
-from catalogtool.production.plan import Plan, objects_per_unit
+from catalogtool.production.plan import Plan
 from catalogtool.production.record import read_record
 from catalogtool.release._rows import RunParts, Shape
 from catalogtool.release.append import AppendedCatalog, append

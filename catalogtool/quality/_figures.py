@@ -209,6 +209,43 @@ def band_errors(by_band: dict[str, dict[str, Any]]) -> str:
     return figure.svg
 
 
+def accuracy_by_labels(
+    lines: dict[str, list[tuple[int, float, float]]], name: str, what: str
+) -> str:
+    """Mean accuracy and its spread over the number of labels, one line per method.
+
+    Parameters
+    ----------
+    lines : dict
+        Labels per class, mean and standard deviation (shares) of every method.
+    name : str
+        Sets figures of one page apart.
+    what : str
+        What the accuracy was measured on.
+    """
+    shots = sorted({count for points in lines.values() for count, _, _ in points})
+    figure = SvgFigure(f"labels-{name}", f"Balanced accuracy on the {what}", height=4.4)
+    with figure as axes:
+        for index, (method, points) in enumerate(lines.items()):
+            shift = 0.5 * ((index + 0.5) / len(lines) - 0.5)  # so that error bars stand apart
+            axes.errorbar(
+                [shots.index(count) + shift for count, _, _ in points],
+                [100 * mean for _, mean, _ in points],
+                [100 * spread for _, _, spread in points],
+                label=method,
+                color=PALETTE[index % len(PALETTE)],
+                marker="os"[index // len(PALETTE) % 2],
+                markersize=4.5,
+                linewidth=1.3,
+                elinewidth=0.9,
+            )
+        axes.set_xticks(range(len(shots)), [str(count) for count in shots])
+        axes.set_xlabel("target labels per class")
+        axes.set_ylabel(f"balanced accuracy on the {what}, %")
+        axes.legend(fontsize=9, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
+    return figure.svg
+
+
 def cutout_png(image: npt.NDArray[np.floating[Any]]) -> str:
     """Data URI of a cutout, stretched by an inverse hyperbolic sine for the eye.
 

@@ -3,8 +3,6 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from importlib import resources
-from string import Template
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,7 @@ import numpy.typing as npt
 
 from catalogtool import storage
 from catalogtool.ledger import LedgerTotals
-from catalogtool.quality import _figures
+from catalogtool.quality import _figures, _html
 from catalogtool.quality._statistics import CatalogStatistics, gather_statistics
 from catalogtool.release.verify import VerificationReport
 
@@ -113,31 +111,28 @@ def render_report(content: ReportContent) -> str:
     """HTML text of the report; reads the first catalog for its figures."""
     first = content.catalogs[0]
     statistics = gather_statistics(first.uri, content.classes, content.bands)
-    template = resources.files(__package__).joinpath("report.html").read_text(encoding="utf-8")
-    return Template(template).substitute(
-        title=escape(content.title),
-        run_id=escape(content.run_id),
-        created=escape(content.created),
-        banner=_banner(content),
-        cards=_cards(content),
-        sections="".join(_sections(content, statistics)),
+    sections = "".join(_sections(content, statistics))
+    return _html.page(
+        content.title,
+        f"Run {content.run_id} · {content.created}",
+        _banner(content) + _cards(content) + sections,
     )
 
 
 def _sections(content: ReportContent, statistics: CatalogStatistics) -> Iterable[str]:
-    yield _section("Rows", _ledger(content.catalogs))
-    yield _section("What was found", _plots(statistics))
+    yield _html.section("Rows", _ledger(content.catalogs))
+    yield _html.section("What was found", _plots(statistics))
     if content.examples:
-        yield _section("Examples", _examples(content))
-    yield _section("Model", _pairs(content.model) + _accuracy(content))
+        yield _html.section("Examples", _examples(content))
+    yield _html.section("Model", _html.definitions(content.model) + _accuracy(content))
     if content.calibration:
-        yield _section("Calibration", _reliability(content.calibration))
-    yield _section("Verification", "".join(map(_verification, content.catalogs)))
-    yield _section("Open the catalog", "".join(map(_how_to_open, content.catalogs)))
+        yield _html.section("Calibration", _reliability(content.calibration))
+    yield _html.section("Verification", "".join(map(_verification, content.catalogs)))
+    yield _html.section("Open the catalog", "".join(map(_how_to_open, content.catalogs)))
     if content.timings:
         total = sum(seconds for _, seconds in content.timings)
         timings = [(name, f"{seconds:.1f}") for name, seconds in (*content.timings, ("all", total))]
-        yield _section("Time", _table(("stage", "seconds"), timings, numbers=1))
+        yield _html.section("Time", _html.table(("stage", "seconds"), timings, numbers=1))
 
 
 def _banner(content: ReportContent) -> str:
@@ -167,10 +162,6 @@ def _cards(content: ReportContent) -> str:
     return f'<div class="cards">{tiles}</div>{remarks}'
 
 
-def _section(title: str, body: str) -> str:
-    return f"<section><h2>{escape(title)}</h2>{body}</section>"
-
-
 def _ledger(catalogs: tuple[CatalogSection, ...]) -> str:
     head = ("catalog", "units", "rows in", "predicted", "flagged", "quarantined")
     sums = [(section.kind, section.ledger) for section in catalogs]
@@ -189,10 +180,10 @@ def _ledger(catalogs: tuple[CatalogSection, ...]) -> str:
         for kind, s in sums
         for reason, count in s.reasons.items()
     ]
-    text = _table(head, rows, numbers=5)
+    text = _html.table(head, rows, numbers=5)
     if reasons:
-        text += "<h3>Why rows have no prediction</h3>"
-        text += _table(("catalog", "reason", "rows"), reasons, numbers=1)
+        text += _html.heading("Why rows have no prediction")
+        text += _html.table(("catalog", "reason", "rows"), reasons, numbers=1)
     return text
 
 
@@ -203,11 +194,7 @@ def _plots(statistics: CatalogStatistics) -> str:
         ("Entropy", _figures.entropy(statistics)),
         ("Where the objects are", _figures.sky(statistics)),
     ]
-    return '<div class="plots">' + "".join(_figure(*pair) for pair in drawn) + "</div>"
-
-
-def _figure(caption: str, svg: str) -> str:
-    return f"<figure><figcaption>{escape(caption)}</figcaption>{svg}</figure>"
+    return _html.plots(_html.figure(*pair) for pair in drawn)
 
 
 def _examples(content: ReportContent) -> str:
@@ -215,7 +202,7 @@ def _examples(content: ReportContent) -> str:
     for name in (*content.classes, ""):
         chosen = [example for example in content.examples if example.predicted_class == name]
         if chosen:
-            text += f"<h3>{escape(name.replace('_', ' ') or 'without a prediction')}</h3>"
+            text += _html.heading(name.replace("_", " ") or "without a prediction")
             figures = "".join(_example(example, content.classes) for example in chosen)
             text += f'<div class="examples">{figures}</div>'
     return text
@@ -238,19 +225,21 @@ def _accuracy(content: ReportContent) -> str:
         return "<p>No labels were kept aside to measure the accuracy of this model.</p>"
     head = ("labelled set", *(name.replace("_", " ") for name in _FIGURE_NAMES))
     rows = [(name, *(_number(v.get(key)) for key in _FIGURE_NAMES)) for name, v in known.items()]
-    text = "<h3>Accuracy</h3>" + _table(head, rows, numbers=len(_FIGURE_NAMES))
+    text = _html.heading("Accuracy") + _html.table(head, rows, numbers=len(_FIGURE_NAMES))
     plots = [
-        _figure(f"Confusion: {name}", _figures.confusion(v["confusion"], content.classes, name))
+        _html.figure(
+            f"Confusion: {name}", _figures.confusion(v["confusion"], content.classes, name)
+        )
         for name, v in known.items()
         if v.get("confusion")
     ]
     if any("rmse" in values for values in content.figures_by_band.values()):
-        plots.append(_figure("Error per band", _figures.band_errors(content.figures_by_band)))
-    return text + f'<div class="plots">{"".join(plots)}</div>'
+        plots.append(_html.figure("Error per band", _figures.band_errors(content.figures_by_band)))
+    return text + _html.plots(plots)
 
 
 def _reliability(tables: dict[str, list[dict[str, Any]]]) -> str:
-    figure = _figure("Reliability on the test cutouts", _figures.reliability(tables))
+    picture = _html.figure("Reliability on the test cutouts", _figures.reliability(tables))
     head = ("calibration", "confidence from", "to", "predictions", "mean confidence", "right")
     rows = [
         (
@@ -262,7 +251,7 @@ def _reliability(tables: dict[str, list[dict[str, Any]]]) -> str:
         for name, table in tables.items()
         for row in table
     ]
-    return f'<div class="plots">{figure}</div>' + _table(head, rows, numbers=5)
+    return _html.plots([picture]) + _html.table(head, rows, numbers=5)
 
 
 def _number(value: float | None) -> str:
@@ -274,12 +263,12 @@ def _number(value: float | None) -> str:
 def _verification(section: CatalogSection) -> str:
     checks = section.verification.checks
     rows = [(c.name, "passed" if c.passed else "FAILED", c.found) for c in checks]
-    return f"<h3>{escape(section.kind)}</h3>" + _table(("check", "result", "found"), rows)
+    return _html.heading(section.kind) + _html.table(("check", "result", "found"), rows)
 
 
 def _how_to_open(section: CatalogSection) -> str:
     code = opening_code(section.uri)
-    return f"<h3>{escape(section.kind)}</h3><pre><code>{escape(code)}</code></pre>"
+    return f"{_html.heading(section.kind)}<pre><code>{escape(code)}</code></pre>"
 
 
 def opening_code(uri: str) -> str:
@@ -297,28 +286,3 @@ def opening_code(uri: str) -> str:
             "table = vstack([Table.read(f, format='parquet.votable') for f in files])",
         ]
     return "\n".join(lines)
-
-
-def _pairs(pairs: Sequence[tuple[str, str]]) -> str:
-    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in pairs)
-    return f"<dl>{items}</dl>"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], numbers: int = 0) -> str:
-    """Table in a box that scrolls; the last `numbers` columns are aligned as numbers."""
-    text_columns = len(head) - numbers
-    kinds = ["" if index < text_columns else ' class="n"' for index in range(len(head))]
-    top = "".join(f"<th{k}>{escape(h)}</th>" for h, k in zip(head, kinds, strict=True))
-    body = "".join(
-        "<tr>"
-        + "".join(f"<td{_kind(c, k)}>{escape(c)}</td>" for c, k in zip(row, kinds, strict=True))
-        + "</tr>"
-        for row in rows
-    )
-    return (
-        f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
-
-
-def _kind(cell: str, kind: str) -> str:
-    return {"passed": ' class="good"', "FAILED": ' class="bad"'}.get(cell, kind)

@@ -18,20 +18,25 @@ def refuse_too_few(spec: TrainingSpec, labels: Labels, split: Split) -> None:
     LabelError
         With the counts of the classes that have too few.
     """
-    if not spec.shots or spec.label_count is not None:
+    if spec.label_count is not None:
         return
     assert spec.target is not None
+    wanted = (spec.shots or 0) + spec.validation_shots
     counts = class_counts(labels, split.train | split.validation)
     few = [
         f"{name} ({count})"
         for name, count in zip(spec.classes, counts.tolist(), strict=True)
-        if count < spec.shots
+        if count < wanted
     ]
     if few:
+        choosing = f", {spec.validation_shots} of them to choose an epoch" * bool(
+            spec.validation_shots
+        )
         raise LabelError(
-            f"survey {spec.target.survey.name}: {spec.shots} labels per class were asked for, and "
-            f"fewer are to be had, test objects aside, of {', '.join(few)}; give more labels, or "
-            f"ask for fewer with --shots {int(counts.min())}",
+            f"survey {spec.target.survey.name}: {wanted} labels per class were asked for"
+            f"{choosing}, and fewer are to be had, test objects aside, of {', '.join(few)}; give "
+            f"more labels, or ask for fewer with --shots "
+            f"{max(0, int(counts.min()) - spec.validation_shots)}",
             counts=dict(zip(spec.classes, counts.tolist(), strict=True)),
         )
 

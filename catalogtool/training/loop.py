@@ -16,7 +16,7 @@ from catalogtool.training import checkpoint
 from catalogtool.training.batches import batch_indices
 from catalogtool.training.context import TrainingContext
 from catalogtool.training.examples import Examples
-from catalogtool.training.metrics import evaluate, information, selection_score
+from catalogtool.training.metrics import class_shares, evaluate, information, selection_score
 from catalogtool.training.optimiser import build_optimiser, schedule_factor, set_learning_rate
 from catalogtool.training.precision import mixed_precision
 from catalogtool.training.predict import gather_predictions
@@ -193,6 +193,7 @@ class Trainer:
         if self.judged is not None:
             probabilities, _, _ = gather_predictions(network, self.judged, self.context)
             figures["information"] = information(probabilities)
+            figures["shares"] = class_shares(probabilities)
             selection.consider("unlabelled", epoch, (-figures["information"],), self.method)
         return figures
 

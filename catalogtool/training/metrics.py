@@ -68,6 +68,13 @@ def _entropy(probabilities: FloatArray) -> FloatArray:
     return -(probabilities * np.log(np.maximum(probabilities, floor))).sum(axis=-1)  # type: ignore[no-any-return]
 
 
+def class_shares(probabilities: FloatArray) -> list[float]:
+    """Share of each class among the predicted ones, from probabilities (M, K), M at least 1."""
+    counts = np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1])
+    shares: list[float] = (counts / len(probabilities)).tolist()
+    return shares
+
+
 def evaluate(probabilities: FloatArray, votes: FloatArray) -> dict[str, Any]:
     """All figures of a set of cutouts, as JSON values; only the count where there are none.
 

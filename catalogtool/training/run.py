@@ -1,52 +1,34 @@
 """One training from its specification to a stored model; every worker runs this."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from catalogtool import storage
-from catalogtool.adaptation import build_method, load_method
+from catalogtool.adaptation import build_method
 from catalogtool.adaptation._base import Method
 from catalogtool.adaptation._losses import label_loss
-from catalogtool.config.training import DOMAINS, Domain, DomainData, TrainingSpec
+from catalogtool.config.training import Domain, TrainingSpec
 from catalogtool.errors import LabelError, ModelError
 from catalogtool.networks._base import Network
 from catalogtool.networks._domain_norm import split_norms
-from catalogtool.training.calibrate import Training, calibrate, has_enough_labels
+from catalogtool.training.calibrate import Training, calibrate
 from catalogtool.training.context import TrainingContext
-from catalogtool.training.coverage import refuse_absent_classes, refuse_too_few
-from catalogtool.training.examples import (
-    DomainRows,
-    Examples,
-    load_examples,
-    open_domain,
-    read_labelled_rows,
+from catalogtool.training.examples import Examples, load_examples, open_domain
+from catalogtool.training.labelled import (
+    LabelledDomain,
+    label_domain,
+    label_domains,
+    main_domain,
+    training_domains,
 )
 from catalogtool.training.loop import TrainingData, TrainingOutcome, fit
 from catalogtool.training.model import build_fresh_network, load_model, save_model
 from catalogtool.training.scores import TestSets, score, score_all
-from catalogtool.training.split import BoolArray, Split, SplitRules, split_labels
 from catalogtool.training.unlabelled import UnlabelledPool, draw_unlabelled
 
-_SOURCE_TEST_SHARE = 0.15  # as in Perez-Carrasco et al. 2019
-_SOURCE_CALIBRATION_SHARE = 0.15
-"""Share of the source's labels that teach nothing where the target has too few to calibrate by."""
 _FEW_LABELS = 1000
 """So many labelled cutouts of the target, or fewer, are on every worker, all of them."""
-
-
-@dataclass(frozen=True)
-class LabelledDomain:
-    """Labels of one domain and how they are shared out."""
-
-    data: DomainData
-    rows: DomainRows
-    split: Split
-
-    def load(self, wanted: BoolArray, spec: TrainingSpec, shard: tuple[int, int]) -> Examples:
-        """Read one worker's share of some of the labelled cutouts."""
-        return load_examples(open_domain(self.data), self.rows, wanted, spec.stretch, shard)
 
 
 def run_training(spec: TrainingSpec, model_uri: str, context: TrainingContext) -> None:
@@ -69,13 +51,15 @@ def run_training(spec: TrainingSpec, model_uri: str, context: TrainingContext) -
         If the model to start from is missing or damaged.
     """
     domains = label_domains(spec)
-    main = _main_domain(spec, domains)
+    main = main_domain(spec, domains)
     network = initial_network(spec, model_uri)
     pool = _draw_pool(spec)
     data = _load_data(spec, domains, main, pool, context)
     method = _method_around(network, spec)
     outcome = fit(method, data, spec, context)
     tests = _load_tests(spec, domains, main, context)
+    if main.data == spec.target and main.split.validation.any():
+        domains["target_labelled"] = main  # no label of it need have taught
     metrics = _describe(outcome, domains, data)
     if pool is not None:
         metrics["unlabelled"] = _describe_pool(pool)
@@ -98,77 +82,6 @@ def run_training(spec: TrainingSpec, model_uri: str, context: TrainingContext) -
     calibration, metrics["calibration"] = calibrate(training, tests.target)
     if context.rank == 0:
         save_model(model_uri, network, spec, metrics, calibration)
-
-
-def label_domains(spec: TrainingSpec) -> dict[Domain, LabelledDomain]:
-    """Share out the labels of every labelled domain that the method learns from.
-
-    Raises
-    ------
-    LabelError
-        If no label is left to train on, a class has fewer labels than were asked for, or only one
-        of the surveys has it.
-    """
-    domains: dict[Domain, LabelledDomain] = {
-        name: _label_domain(spec, name)
-        for name in training_domains(spec)
-        if name != "target_unlabelled"
-    }
-    if not load_method(spec.method).universal and len(domains) > 1:
-        refuse_absent_classes(spec, {d.data.survey.name: d.rows.labels for d in domains.values()})
-    return domains
-
-
-def training_domains(spec: TrainingSpec) -> tuple[Domain, ...]:
-    """Domains that every batch holds: what the method needs, and what else it takes.
-
-    Raises
-    ------
-    LabelError
-        If it needs labels of the target, and the specification allows it none.
-    """
-    method = load_method(spec.method)
-    if "target_labelled" in method.domains and not spec.uses_target_labels:
-        raise LabelError(
-            f"method {spec.method}: learns from labels of the target, and shots or label_count "
-            "is 0; allow some, or choose another method"
-        )
-    taken = method.domains + (method.optional if spec.uses_target_labels else ())
-    return tuple(name for name in DOMAINS if name in taken)
-
-
-def _label_domain(spec: TrainingSpec, name: Domain) -> LabelledDomain:
-    is_target = name == "target_labelled"
-    data = spec.target if is_target else spec.source
-    assert data is not None
-    rows = read_labelled_rows(data)
-    rules = SplitRules(
-        seed=spec.seed,
-        test_share=spec.test_share if is_target else _SOURCE_TEST_SHARE,
-        validation_share=_validation_share(spec, name),
-        label_count=spec.label_count if is_target else None,
-        shots=spec.shots if is_target else None,
-        test_is_rest=is_target and spec.label_kind == "class",
-    )
-    split = split_labels(rows.labels, rules)
-    if is_target:
-        refuse_too_few(spec, rows.labels, split)
-    return LabelledDomain(data, rows, split)
-
-
-def _validation_share(spec: TrainingSpec, name: Domain) -> float:
-    """Share of a domain's labels that choose an epoch, or calibrate, and do not teach."""
-    if name == "target_labelled" or spec.target is None:
-        return spec.training.validation_share
-    calibrates = spec.training.calibration != "none" and not has_enough_labels(spec)
-    return _SOURCE_CALIBRATION_SHARE if calibrates else 0.0
-
-
-def _main_domain(spec: TrainingSpec, domains: dict[Domain, LabelledDomain]) -> LabelledDomain:
-    """The domain whose validation and test figures count: the target where it is seen at all."""
-    if spec.target is None:
-        return domains["source"]
-    return domains.get("target_labelled") or _label_domain(spec, "target_labelled")
 
 
 def initial_network(spec: TrainingSpec, model_uri: str) -> Network:
@@ -249,7 +162,7 @@ def _load_tests(
     test = main.load(main.split.test, spec, _shard(context))
     source = None
     if spec.source is not None and spec.target is not None:
-        domain = domains.get("source") or _label_domain(spec, "source")
+        domain = domains.get("source") or label_domain(spec, "source")
         source = domain.load(domain.split.test, spec, _shard(context))
     return TestSets(main.data.survey, test, source)
 

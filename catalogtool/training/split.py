@@ -56,6 +56,8 @@ class SplitRules:
     """Labelled rows of each class that may be drawn, 0 included; None: no limit."""
     test_is_rest: bool = False
     """Whether all labelled objects that are not drawn are for the test."""
+    validation_shots: int = 0
+    """Labelled rows of each class, of other objects, that choose an epoch whatever is drawn."""
 
 
 @dataclass(frozen=True)
@@ -87,18 +89,21 @@ def split_labels(labels: Labels, rules: SplitRules) -> Split:
     if not given.any() and not rest_is_test:
         is_test = _choose_objects(labels, candidates, rules.test_share, (rules.seed, _TEST))
         candidates &= ~is_test[:, None]
-    drawn = _draw(labels, candidates, rules)
-    if rest_is_test:
-        is_test = ~drawn.any(axis=1)
+    order = _drawing_order(labels, candidates, rules.seed)
+    drawn = _draw(labels, order, rules)
     chooses = _choose_objects(labels, drawn, rules.validation_share, (rules.seed, _VALIDATION))
     train = drawn & ~chooses[:, None]
+    validation = drawn & chooses[:, None]
+    validation |= _choose_last(labels, order, drawn, rules.validation_shots)
+    if rest_is_test:
+        is_test = ~(drawn | validation).any(axis=1)
     if not train.any() and 0 not in (rules.label_count, rules.shots):
         raise LabelError(
             f"no label is left to train on: {labelled.sum()} labelled cutouts of "
             f"{labelled.any(axis=1).sum()} objects, {drawn.sum()} drawn; allow more labels, or "
             "lower test_share and validation_share"
         )
-    return Split(train, drawn & chooses[:, None], labelled & is_test[:, None])
+    return Split(train, validation, labelled & is_test[:, None])
 
 
 def _choose_objects(
@@ -111,18 +116,39 @@ def _choose_objects(
     return np.isin(labels.object_id, chosen)
 
 
-def _draw(labels: Labels, candidates: BoolArray, rules: SplitRules) -> BoolArray:
-    """Draw labelled rows up to the limits per class and in all: shape (N, R), bool."""
+def _drawing_order(labels: Labels, candidates: BoolArray, seed: int) -> tuple[IntArray, IntArray]:
+    """Objects and rows of the candidates, shuffled: two arrays of shape (M,)."""
     objects, rows = np.nonzero(candidates)
     order = np.lexsort((rows, labels.object_id[objects]))
-    order = np.random.default_rng((rules.seed, _LABELS)).permutation(order)
+    order = np.random.default_rng((seed, _LABELS)).permutation(order)
+    return objects[order], rows[order]
+
+
+def _draw(labels: Labels, order: tuple[IntArray, IntArray], rules: SplitRules) -> BoolArray:
+    """Draw labelled rows up to the limits per class and in all: shape (N, R), bool."""
+    objects, rows = order
     if rules.shots is not None:
-        winners = labels.votes[objects[order], rows[order]].argmax(axis=1)
-        order = order[_rank_within(winners) < rules.shots]
-    order = order[: rules.label_count]
-    drawn = np.zeros_like(candidates)
-    drawn[objects[order], rows[order]] = True
+        few = _rank_within(labels.votes[objects, rows].argmax(axis=1)) < rules.shots
+        objects, rows = objects[few], rows[few]
+    drawn = np.zeros_like(labels.labelled)
+    drawn[objects[: rules.label_count], rows[: rules.label_count]] = True
     return drawn
+
+
+def _choose_last(
+    labels: Labels, order: tuple[IntArray, IntArray], drawn: BoolArray, shots: int
+) -> BoolArray:
+    """Choose rows of each class, of other objects, from the other end: shape (N, R), bool.
+
+    So what chooses is the same, however many labels teach.
+    """
+    objects, rows = (some[::-1] for some in order)
+    free = ~drawn.any(axis=1)[objects]
+    objects, rows = objects[free], rows[free]
+    few = _rank_within(labels.votes[objects, rows].argmax(axis=1)) < shots
+    chosen = np.zeros_like(drawn)
+    chosen[objects[few], rows[few]] = True
+    return chosen
 
 
 def _rank_within(groups: IntArray) -> IntArray:

@@ -21,11 +21,11 @@ from catalogtool.networks._base import Network
 from catalogtool.production.plan import make_plan
 from catalogtool.training.context import SingleProcess
 from catalogtool.training.examples import Examples, load_examples, open_domain
+from catalogtool.training.labelled import LabelledDomain, label_domains
 from catalogtool.training.loop import TrainingData, fit
 from catalogtool.training.metrics import evaluate
 from catalogtool.training.model import build_fresh_network
 from catalogtool.training.predict import predict_examples
-from catalogtool.training.run import LabelledDomain, label_domains
 from catalogtool.training.split import BoolArray
 
 

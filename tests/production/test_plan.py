@@ -18,7 +18,7 @@ from catalogtool.errors import (
     StorageError,
 )
 from catalogtool.production.plan import make_plan
-from catalogtool.training.run import label_domains, training_domains
+from catalogtool.training.labelled import label_domains, training_domains
 
 
 def changed(config: RunConfig, **changes: object) -> RunConfig:

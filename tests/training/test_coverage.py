@@ -35,6 +35,16 @@ def test_a_class_with_fewer_labels_than_shots_is_named_with_its_count(spec: Trai
         _refuse(_few_shots(spec, 5), _labels(9, 3, 0))
 
 
+def test_labels_that_choose_are_counted_besides_those_that_teach(spec: TrainingSpec) -> None:
+    spec = _few_shots(spec, 5).model_copy(update={"validation_shots": 2})
+    rules = SplitRules(1, 0.3, 0.0, None, 5, test_is_rest=True, validation_shots=2)
+    enough, few = _labels(7, 7, 7), _labels(7, 9, 6)
+    refuse_too_few(spec, enough, split_labels(enough, rules))
+    sentence = r"7 labels per class were asked for, 2 of them to choose .* empty \(6\); .*--shots 4"
+    with pytest.raises(LabelError, match=sentence):
+        refuse_too_few(spec, few, split_labels(few, rules))
+
+
 def test_as_many_labels_as_shots_are_enough(spec: TrainingSpec) -> None:
     _refuse(_few_shots(spec, 5), _labels(9, 5, 5))
 

@@ -29,6 +29,7 @@ def _sides(labels: Labels, split: Split) -> list[set[int]]:
     label_count=st.none() | st.integers(10, 100),
     shots=st.none() | st.integers(4, 20),
     test_is_rest=st.booleans(),
+    validation_shots=st.integers(0, 6),
 )
 def test_no_galaxy_is_on_two_sides(
     seed: int,
@@ -37,9 +38,11 @@ def test_no_galaxy_is_on_two_sides(
     label_count: int | None,
     shots: int | None,
     test_is_rest: bool,  # noqa: FBT001 - drawn by hypothesis
+    validation_shots: int,
 ) -> None:
     labels = _labels(seed=seed % 7)
-    rules = SplitRules(seed, test_share, validation_share, label_count, shots, test_is_rest)
+    limits = (label_count, shots, test_is_rest, validation_shots)
+    rules = SplitRules(seed, test_share, validation_share, *limits)
 
     split = split_labels(labels, rules)
 
@@ -89,6 +92,19 @@ def test_all_objects_that_are_not_drawn_can_be_the_test() -> None:
     split = split_labels(labels, SplitRules(1, 0.3, 0.0, shots=2, test_is_rest=True))
 
     assert split.test.sum() == labels.labelled.sum() - 6
+
+
+def test_the_labels_that_choose_are_the_same_however_many_teach() -> None:
+    labels = _labels(objects=200, rows=1)
+    splits = [
+        split_labels(labels, SplitRules(3, 0.3, 0.0, shots=shots, validation_shots=4))
+        for shots in (0, 1, 10)
+    ]
+    for shots, split in zip((0, 1, 10), splits, strict=True):
+        winners = labels.votes.argmax(axis=2)
+        assert np.bincount(winners[split.validation]).tolist() == [4, 4, 4]
+        assert split.train.sum() == 3 * shots
+        np.testing.assert_array_equal(split.validation, splits[0].validation)
 
 
 def test_a_given_split_is_honoured() -> None:
