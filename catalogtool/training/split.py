@@ -143,7 +143,7 @@ def _choose_last(
     So what chooses is the same, however many labels teach.
     """
     objects, rows = (some[::-1] for some in order)
-    free = ~drawn.any(axis=1)[objects]
+    free = ~np.isin(objects, np.flatnonzero(drawn.any(axis=1)))
     objects, rows = objects[free], rows[free]
     few = _rank_within(labels.votes[objects, rows].argmax(axis=1)) < shots
     chosen = np.zeros_like(drawn)
