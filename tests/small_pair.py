@@ -17,10 +17,11 @@ _SMALL = {
 }
 
 
-def write_pair(folder: Path) -> tuple[Path, Path]:
-    """Files of ``shallow_mock`` and ``deep_mock``, made small; the second learns from the first."""
+def write_pair(folder: Path, *, linked: bool = True) -> tuple[Path, Path]:
+    """Files of ``shallow_mock`` and ``deep_mock``, made small; if linked, the second by path."""
     source = _write(folder, "shallow_mock", {})
-    return source, _write(folder, "deep_mock", {'"shallow_mock"': f'"{source}"'})
+    changes = {'"shallow_mock"': f'"{source}"'} if linked else {}
+    return source, _write(folder, "deep_mock", changes)
 
 
 def _write(folder: Path, name: str, changes: dict[str, str]) -> Path:

@@ -35,7 +35,7 @@ _COMPILE_S = 25.0  # a ResNet-18 with nothing cached
 _MEASURE_S = 0.3
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
-"""Probabilities (B, K), float32, of prepared cutouts (B, C, H, W), float32; both on the CPU."""
+"""Probabilities (B, K) before calibration of prepared cutouts (B, C, H, W); float32, on the CPU."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,7 @@ def default_minibatch() -> int:
     return GPU_MINIBATCH if device().type == "cuda" else CPU_MINIBATCH
 
 
-def make_forward(
-    network: nn.Module,
-    form: Form,
-    minibatch: int,
-    shape: torch.Size,
-    calibration: Calibration | None = None,
-) -> Forward:
+def make_forward(network: nn.Module, form: Form, minibatch: int, shape: torch.Size) -> Forward:
     """Bring a network into a form.
 
     Parameters
@@ -104,8 +98,6 @@ def make_forward(
         Cutouts per forward pass.
     shape : torch.Size
         Shape (C, H, W) of a cutout.
-    calibration : Calibration or None
-        Makes probabilities of the logits, in float32 whatever the form.
 
     Returns
     -------
@@ -126,8 +118,6 @@ def make_forward(
         # Not inference_mode: compiled networks with frozen weights refuse its tensors.
         with torch.no_grad():
             logits = run(images.to(target, dtype, memory_format=order)).float()
-            if calibration is not None:
-                logits = calibration.apply(logits)
             return torch.softmax(logits, dim=1).cpu()
 
     return probabilities
@@ -180,7 +170,7 @@ def choose_form(
     minibatch : int
         Cutouts per forward pass.
     calibration : Calibration or None
-        Makes the probabilities that are compared.
+        Applied to the probabilities before they are compared.
 
     Returns
     -------
@@ -213,8 +203,10 @@ class _Sample:
         """Probabilities (M, K) by a form, and its cutouts per second."""
         size = self.minibatch
         shape = self.images.shape[1:]
-        forward = make_forward(self.network, form, size, shape, self.calibration)
+        forward = make_forward(self.network, form, size, shape)
         probabilities = predict_padded(forward, self.images, size)
+        if self.calibration is not None:
+            probabilities = self.calibration.apply(probabilities)
         batch = _padded(self.images[:size], size)
         passes, start = 0, time.perf_counter()
         while passes < 3 or time.perf_counter() - start < _MEASURE_S:

@@ -38,8 +38,10 @@ class Predictor:
         shape = torch.Size((spec.channels, spec.size_pix, spec.size_pix))
         self.spec = spec
         self.minibatch = minibatch
+        self.calibration = model.calibration
         self.unknown_threshold: float | None = model.metrics.get("unknown_threshold")
-        self.forward = make_forward(model.network, FORMS[form], minibatch, shape, model.calibration)
+        """Entropy, before calibration."""
+        self.forward = make_forward(model.network, FORMS[form], minibatch, shape)
 
     def predict(self, images: FloatArray, mask: BoolArray, flags: IntArray) -> Predictions:
         """Predict some objects.
@@ -71,6 +73,8 @@ class Predictor:
         if self.unknown_threshold is not None:
             # Comparisons with NaN are false: there is no class to doubt without a prediction.
             found |= np.where(entropy_nat(p) > self.unknown_threshold, Flag.UNKNOWN_CLASS, 0)
+        if self.calibration is not None and len(good):
+            p[good] = self.calibration.apply_to_array(p[good])
         return Predictions(p.reshape(count, rows, p.shape[1]), found.reshape(count, rows))
 
     def _probabilities(self, images: FloatArray, mask: BoolArray) -> FloatArray:

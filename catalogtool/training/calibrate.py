@@ -132,7 +132,7 @@ def _compare(calibration: Calibration, training: Training, test: Examples) -> di
     before, votes, _ = gather_predictions(network, test, context)
     if not len(votes):
         return {}
-    after = calibration.apply_to_array(_log(before))
+    after = calibration.apply_to_array(before)
     return {
         name: evaluate(p, votes) | describe_reliability(p, votes)
         for name, p in (("before", before), ("after", after))

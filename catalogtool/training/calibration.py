@@ -47,17 +47,17 @@ class Calibration:
         """The numbers by name, as `Calibration` takes them."""
         return {"weight": self.weight, "bias": self.bias}
 
-    def apply(self, logits: torch.Tensor) -> torch.Tensor:
-        """Calibrated logits of logits (B, K), in float32, on the device of the logits."""
-        log_p = torch.log_softmax(logits.float(), dim=1)
-        weight, bias = self.weight.to(logits.device), self.bias.to(logits.device)
-        return log_p @ weight.T + bias
+    def apply(self, probabilities: torch.Tensor) -> torch.Tensor:
+        """Calibrated probabilities (B, K) of a network's own, in float32 on the processor."""
+        log_p = torch.log(probabilities.float().clamp(min=torch.finfo(torch.float32).tiny))
+        log_p = torch.log_softmax(log_p, dim=1)
+        return torch.softmax(log_p @ self.weight.T + self.bias, dim=1)
 
-    def apply_to_array(self, logits: FloatArray) -> npt.NDArray[np.float32]:
-        """Calibrated probabilities (M, K) of logits (M, K)."""
-        calibrated = self.apply(torch.from_numpy(np.asarray(logits, dtype=np.float32)))
-        probabilities: npt.NDArray[np.float32] = torch.softmax(calibrated, dim=1).numpy()
-        return probabilities
+    def apply_to_array(self, probabilities: FloatArray) -> npt.NDArray[np.float32]:
+        """The same for an array (M, K)."""
+        tensor = torch.from_numpy(np.asarray(probabilities, dtype=np.float32))
+        calibrated: npt.NDArray[np.float32] = self.apply(tensor).numpy()
+        return calibrated
 
 
 def fit_calibration(

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from cluster_rig import ADDRESS, Rig, running_rig
+from small_pair import write_pair
 from small_survey import write_cutouts, write_positions, write_survey
 
 pytestmark = [pytest.mark.ray, pytest.mark.s3, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -98,6 +99,27 @@ sys.stdout.buffer.write(storage.read_bytes(sys.argv[1]))"
     losses = [sum(epoch["train"].values()) for epoch in metrics["history"]]
     assert losses[-1] < losses[0]
     assert 0 < metrics["test"]["rmse"] < 0.5
+
+
+def test_a_comparison_is_one_job_that_finds_its_trials_again(rig: Rig, tmp_path: Path) -> None:
+    words = ["compare", "--json", "--all-pairs", "--methods", "source_only,mme", "--shots", "0"]
+    for file in write_pair(tmp_path, linked=False):
+        words += ["--survey", str(file)]
+    words += [*CLUSTER, "--output", f"{BUCKET}/compared", "--seeds", "1", "--validation-shots", "2"]
+
+    first = rig.run(*words)
+    again = rig.run(*words)
+
+    outcome = finished(first)
+    assert set(outcome["figures"]) == {
+        f"{pair}, 0 labels per class"
+        for pair in ("shallow_mock to deep_mock", "deep_mock to shallow_mock")
+    }
+    assert dict(outcome["places"])["page"].startswith(f"{BUCKET}/compared/comparisons/")
+    assert "4 trials, 0 of them finished" in first.stderr
+    assert "4 trials, 4 of them finished" in again.stderr
+    assert finished(again)["figures"] == outcome["figures"]
+    assert newest(rig).startswith("catalogtool-compare-")
 
 
 def newest(rig: Rig) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_run import make_small_run
@@ -11,6 +12,7 @@ from small_run import make_small_run
 from catalogtool.catalogs._common import entropy_nat
 from catalogtool.flags import FATAL, Flag
 from catalogtool.inference.predictor import Predictor, pixel_flags
+from catalogtool.training.calibration import Calibration
 from catalogtool.training.model import load_model
 
 SIZE = 24
@@ -83,6 +85,24 @@ def test_the_threshold_is_in_the_record_of_the_model(tmp_path: Path) -> None:
     predictor = Predictor(universal, "channels_last", threads=1, minibatch=16)
 
     assert predictor.unknown_threshold == 0.3
+
+
+def test_the_threshold_is_compared_before_calibration(tmp_path: Path) -> None:
+    model = load_model(make_small_run(tmp_path).model_uri)
+    images, mask, flags = cutouts(20)
+    raw = Predictor(model, "channels_last", threads=1, minibatch=16).predict(images, mask, flags)
+    entropy = entropy_nat(raw.probabilities[:, 0])
+    threshold = float(np.median(entropy))
+    sharp = Calibration(3 * torch.eye(2), torch.zeros(2))
+    changes = {"metrics": model.metrics | {"unknown_threshold": threshold}, "calibration": sharp}
+    predictor = Predictor(replace(model, **changes), "channels_last", threads=1, minibatch=16)
+
+    found = predictor.predict(images, mask, flags)
+
+    is_unknown = found.flags[:, 0] & Flag.UNKNOWN_CLASS != 0
+    np.testing.assert_array_equal(is_unknown, entropy > threshold)
+    expected = sharp.apply_to_array(raw.probabilities[:, 0])
+    np.testing.assert_allclose(found.probabilities[:, 0], expected, atol=1e-6)
 
 
 def test_no_object_at_all_and_only_flagged_objects_are_fine(predictor: Predictor) -> None:

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from small_pair import write_pair
 from small_survey import write_survey, write_surveys
 
+from catalogtool.config.compare import CompareConfig
 from catalogtool.config.run import RunConfig
 from catalogtool.errors import ConfigError
 from catalogtool.production.handover import (
@@ -52,6 +54,18 @@ def test_a_source_survey_that_stays_behind_is_refused(tmp_path: Path) -> None:
     config = RunConfig(survey=str(real), output=str(tmp_path / "out"))
     with pytest.raises(ConfigError, match=r"source survey .*tiny.toml is a path"):
         make_portable(config, shared_disk=True)
+
+
+def test_all_surveys_of_a_comparison_travel(tmp_path: Path) -> None:
+    files = tuple(str(file) for file in write_pair(tmp_path, linked=False))
+    config = CompareConfig(surveys=(*files, "clash"), output=str(tmp_path / "out"))
+    portable = make_portable(config, shared_disk=True)
+    assert [Path(name).read_bytes() for name in portable.surveys[:2]] == [
+        Path(name).read_bytes() for name in files
+    ]
+    assert portable.surveys[2] == "clash"
+    assert job_name(portable).startswith("catalogtool-compare-shallow_mock-")
+    assert job_name(portable) != job_name(portable.model_copy(update={"seeds": 9}))
 
 
 def test_equal_settings_have_equal_job_names_and_others_do_not() -> None:

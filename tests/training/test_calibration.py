@@ -47,13 +47,14 @@ def test_a_known_affine_map_is_recovered_up_to_what_the_softmax_forgets() -> Non
     weight = np.array([[0.6, 0.2, 0.0], [0.0, 0.5, -0.1], [0.1, 0.0, 0.4]])
     truth = softmax(log_softmax(logits, axis=1) @ weight.T + [0.4, 0.0, -0.4], axis=1)
     found = fit_calibration("dirichlet", logits, truth)
-    assert np.abs(found.apply_to_array(logits) - truth).max() < 0.003
+    assert np.abs(found.apply_to_array(softmax(logits, axis=1)) - truth).max() < 0.003
 
 
 def test_a_temperature_changes_no_predicted_class_and_halves_the_error() -> None:
     logits, votes = sample(4000, 3.0)
-    found = fit_calibration("temperature", logits[:2000], votes[:2000]).apply_to_array(logits)
+    found = fit_calibration("temperature", logits[:2000], votes[:2000])
     before = softmax(logits, axis=1)
+    found = found.apply_to_array(before)
     assert (found.argmax(axis=1) == before.argmax(axis=1)).all()
     error = calibration_error(found[2000:], votes[2000:])
     assert error < calibration_error(before[2000:], votes[2000:]) / 2
@@ -63,14 +64,16 @@ def test_a_temperature_changes_no_predicted_class_and_halves_the_error() -> None
 def test_labels_that_are_all_predicted_right_make_nothing_certain(kind: str) -> None:
     logits = np.tile([[3.0, 0.0], [0.0, 3.0]], (10, 1))
     found = fit_calibration(kind, logits, np.tile(np.eye(2), (10, 1)))
-    assert found.apply_to_array(logits).max() < 0.9999
+    assert found.apply_to_array(softmax(logits, axis=1)).max() < 0.9999
 
 
 @pytest.mark.parametrize("kind", ["temperature", "dirichlet"])
 def test_without_labels_nothing_changes(kind: str) -> None:
     found = fit_calibration(kind, np.zeros((0, 2)), np.zeros((0, 2)))
     logits = np.array([[2.0, -1.0]])
-    np.testing.assert_allclose(found.apply_to_array(logits), softmax(logits, axis=1), atol=1e-5)
+    np.testing.assert_allclose(
+        found.apply_to_array(softmax(logits, axis=1)), softmax(logits, axis=1), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize("kind", ["temperature", "dirichlet"])
@@ -98,9 +101,15 @@ def test_weights_carry_source_labels_to_the_class_mix_of_the_target() -> None:
     np.testing.assert_allclose(mix, [0.3, 0.7])
 
 
-def test_calibrated_logits_of_low_precision_are_computed_in_float32() -> None:
+def test_probabilities_are_mapped_by_their_logarithms() -> None:
+    calibration = Calibration(torch.tensor([[2.0, 0.1], [0.0, 1.8]]), torch.tensor([0.3, -0.3]))
+    p = torch.tensor([[0.9, 0.1], [0.2, 0.8]])
+    expected = p.log() @ calibration.weight.T + calibration.bias
+    torch.testing.assert_close(calibration.apply(p), expected.softmax(dim=1))
+
+
+def test_certainty_stays_finite() -> None:
     calibration = Calibration(torch.eye(2) / 2, torch.zeros(2))
-    logits = torch.tensor([[4.0, 0.0]], dtype=torch.bfloat16)
-    found = calibration.apply(logits)
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found.softmax(dim=1), torch.tensor([[2.0, 0.0]]).softmax(dim=1))
+    found = calibration.apply(torch.tensor([[1.0, 0.0]]))
+    assert torch.isfinite(found).all()
+    assert found[0, 0] > 0.999

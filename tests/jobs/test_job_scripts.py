@@ -1,15 +1,15 @@
-"""The job script reads its settings and returns an exit code."""
+"""The job scripts read their settings and return an exit code."""
 
 import json
 import subprocess
 import sys
 from pathlib import Path
 
-SCRIPT = Path(__file__).parents[2] / "jobs/produce_catalog.py"
+JOBS = Path(__file__).parents[2] / "jobs"
 
 
-def run(settings: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(SCRIPT), str(settings)]
+def run(settings: Path, script: str = "produce_catalog.py") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(JOBS / script), str(settings)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
@@ -26,3 +26,11 @@ def test_unknown_settings_end_with_2_and_their_keys(tmp_path: Path) -> None:
     done = run(settings)
     assert done.returncode == 2
     assert "colour: is not a known key" in done.stderr
+
+
+def test_the_settings_of_a_comparison_are_another_kind(tmp_path: Path) -> None:
+    settings = tmp_path / "settings.json"
+    settings.write_text(json.dumps({"surveys": ["clash"], "output": "out", "seeds": 0}))
+    done = run(settings, "compare_methods.py")
+    assert done.returncode == 2
+    assert "seeds: Input should be greater than 0" in done.stderr
