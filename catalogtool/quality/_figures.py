@@ -240,6 +240,7 @@ def accuracy_by_labels(
                 elinewidth=0.9,
             )
         axes.set_xticks(range(len(shots)), [str(count) for count in shots])
+        axes.set_xlim(-0.5, len(shots) - 0.5)
         axes.set_xlabel("target labels per class")
         axes.set_ylabel(f"balanced accuracy on the {what}, %")
         axes.legend(fontsize=9, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))

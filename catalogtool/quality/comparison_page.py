@@ -56,7 +56,7 @@ def _pair(name: str, trials: list[TrialFigures]) -> str:
             _html.heading(f"Weights {words}: which method to take"),
             _html.table(("labels per class", "method", "why"), advice),
             _plots(f"{name}-{choice}", rows),
-            _html.table(_HEAD, [_cells(row) for row in rows], numbers=len(_HEAD) - 1),
+            _html.table(_HEAD, [_cells(row) for row in _best_first(rows)], numbers=len(_HEAD) - 1),
         ]
     if len({trial.pair for trial in trials}) == 1 and (shares := _shares(trials)):
         parts += [
@@ -66,10 +66,15 @@ def _pair(name: str, trials: list[TrialFigures]) -> str:
     return "".join(parts)
 
 
+def _best_first(rows: tuple[Row, ...]) -> list[Row]:
+    return sorted(rows, key=lambda row: (row.shots, -row.mean))
+
+
 def _counts_text(trials: list[TrialFigures]) -> str:
     counts = [trial.test_count for trial in trials]
     low, high = min(counts), max(counts)
-    return f"{low:,}" if low == high else f"{low:,} to {high:,}, those that gave no label"
+    numbers = f"{low:,}" if low == high else f"{low:,} to {high:,}"
+    return f"{numbers}; none of them taught or chose anything"
 
 
 def _cells(row: Row) -> tuple[str, ...]:
