@@ -1,7 +1,10 @@
 """A comparison on a Ray cluster of this machine: whole, killed, damaged and taken up again."""
 
+import contextlib
 import json
 import signal
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,41 +77,47 @@ def test_the_command_measures_every_method_and_writes_page_table_and_figures(
     assert len(list((target.parent / "out/models").iterdir())) == 2 * (1 + 1 + 2)
 
 
-class Killer(Progress):
-    """Kills a busy worker process once, when the first trial is done."""
-
-    def __init__(self) -> None:
-        self.killed: list[int] = []
-        self.messages: list[str] = []
-
-    def log(self, message: str) -> None:
-        self.messages.append(message)
-
-    def advance(self, done: int, total: int, noun: str, note: str = "") -> None:  # noqa: ARG002 - the common signature
-        if not self.killed:
-            workers = [
-                process
-                for process in psutil.Process().children(recursive=True)
-                if "ray::_train" in "".join(process.cmdline())
-            ]
-            for worker in workers[:1]:
-                worker.send_signal(signal.SIGKILL)
-                self.killed.append(worker.pid)
+def kill_a_trainer(killed: list[int]) -> None:
+    """Wait for a training that has gone on for a moment, and kill its process."""
+    deadline = time.monotonic() + 120
+    seen: dict[int, float] = {}
+    while not killed and time.monotonic() < deadline:
+        for process in psutil.Process().children(recursive=True):
+            with contextlib.suppress(psutil.Error):
+                if "ray::_train" not in "".join(process.cmdline()):
+                    continue
+                if time.monotonic() - seen.setdefault(process.pid, time.monotonic()) > 1:
+                    process.send_signal(signal.SIGKILL)
+                    killed.append(process.pid)
+                    return
+        time.sleep(0.1)
 
 
 def test_a_killed_trial_is_tried_again_and_ends_as_if_nothing_had_happened(target: Path) -> None:
-    long = config(target, methods=("mme",), epochs=12)
-    killer = Killer()
-    compare(long, killer)
-    assert killer.killed
+    long = config(target, methods=("mme",), epochs=10, seeds=1)
+    killed: list[int] = []
+    killer = threading.Thread(target=kill_a_trainer, args=(killed,))
+    killer.start()
+    compare(long, Progress())
+    killer.join()
+    assert killed
     figures = json.loads(places(target)[".json"].read_text())
 
     quiet = compare(long.model_copy(update={"output": str(target.parent / "quiet")}), Progress())
 
     again = json.loads(Path(dict(quiet.places)["figures"]).read_text())
-    for one, other in zip(figures, again, strict=True):
-        assert one["accuracy"] == other["accuracy"]
-        assert one["model_id"] == other["model_id"]
+    assert [one["accuracy"] for one in figures] == [one["accuracy"] for one in again]
+    assert [one["model_id"] for one in figures] == [one["model_id"] for one in again]
+
+
+class Log(Progress):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def log(self, message: str) -> None:
+        self.messages.append(message)
 
 
 def test_a_failed_trial_is_reported_beside_the_others_and_tried_again(target: Path) -> None:
@@ -124,7 +133,6 @@ def test_a_failed_trial_is_reported_beside_the_others_and_tried_again(target: Pa
     pages = [page.read_text() for page in target.parent.glob("out/comparisons/*/*.html")]
     assert any("Failed: mme, shallow_mock to deep_mock" in page for page in pages)
     (model / "weights.safetensors").write_bytes(weights)
-    log = Killer()
-    log.killed = [0]
+    log = Log()
     compare(both, log)
     assert "4 trials, 3 of them finished" in log.messages
