@@ -114,11 +114,16 @@ class Row:
 
 
 def rows_of(trials: Iterable[TrialFigures], choice: Choice) -> tuple[Row, ...]:
-    """Group trials by method and number of labels; those without that choice are left out."""
+    """Group trials by method and number of labels.
+
+    A method that had nothing to choose by has its only weights in every choice, as a yardstick.
+    Without any trial that had, there is no row.
+    """
     groups: dict[tuple[str, int], list[TrialFigures]] = {}
     for trial in trials:
-        if choice in trial.accuracy:
-            groups.setdefault((trial.method, trial.shots), []).append(trial)
+        groups.setdefault((trial.method, trial.shots), []).append(trial)
+    if not any(choice in trial.accuracy for group in groups.values() for trial in group):
+        return ()
     return tuple(_row(group, choice) for _, group in sorted(groups.items()))
 
 
@@ -127,13 +132,17 @@ def _row(group: list[TrialFigures], choice: Choice) -> Row:
     return Row(
         method=group[0].method,
         shots=group[0].shots,
-        accuracy=np.array([trial.accuracy[choice] for trial in group]),
+        accuracy=np.array([_chosen(trial.accuracy, choice) for trial in group]),
         source_accuracy=np.array(
-            [t.source_accuracy[choice] for t in group if choice in t.source_accuracy]
+            [_chosen(trial.source_accuracy, choice) for trial in group if trial.source_accuracy]
         ),
         seconds=float(np.median([trial.seconds for trial in group])),
         keys=tuple((trial.pair, trial.seed) for trial in group),
     )
+
+
+def _chosen(by_choice: dict[Choice, float], choice: Choice) -> float:
+    return by_choice[choice] if choice in by_choice else next(iter(by_choice.values()))
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,12 @@ def test_a_row_has_the_figures_of_all_seeds_in_order() -> None:
     assert rows_of(some, "labels") == ()
 
 
+def test_what_had_nothing_to_choose_by_is_a_yardstick_of_every_choice() -> None:
+    chosen = trial("mme", 0, 0.5, accuracy={"blind": 0.5, "labels": 0.8})
+    rows = rows_of([chosen, trial("source_only", 0, 0.7)], "labels")
+    assert [(row.method, row.mean) for row in rows] == [("mme", 0.8), ("source_only", 0.7)]
+
+
 def test_a_difference_is_paired_by_seed_and_pair_of_surveys() -> None:
     one, other = [0.9, 0.8, 0.97], [0.85, 0.79, 0.9]
     rows = rows_of(trials("mme", *one) + trials("dann", *other, 0.1), "blind")
@@ -130,7 +136,7 @@ def test_the_page_has_advice_tables_and_figures_of_every_pair_and_of_all() -> No
     assert "Failed: &lt;one&gt;" in text
     for heading in ("All 2 pairs of surveys", "old to new", "old to newer"):
         assert f"<h2>{heading}</h2>" in text
-    assert text.count("<svg") == 3 * (2 + 1)  # on the source by one choice alone
+    assert text.count("<svg") == 3 * 2 * 2
     assert "80.0 ± 0.0" in text
     assert "a 20.0, b 80.0" in text
     assert "chosen by target validation labels" in text
