@@ -29,14 +29,14 @@ def refuse_too_few(spec: TrainingSpec, labels: Labels, split: Split) -> None:
         if count < wanted
     ]
     if few:
-        choosing = f", {spec.validation_shots} of them to choose an epoch" * bool(
-            spec.validation_shots
-        )
+        choose = spec.validation_shots
+        spare = int(counts.min()) - choose
+        fewer = f"--shots {spare}" if spare >= 0 else f"--validation-shots {choose + spare}"
         raise LabelError(
             f"survey {spec.target.survey.name}: {wanted} labels per class were asked for"
-            f"{choosing}, and fewer are to be had, test objects aside, of {', '.join(few)}; give "
-            f"more labels, or ask for fewer with --shots "
-            f"{max(0, int(counts.min()) - spec.validation_shots)}",
+            f"{f', {choose} of them to choose an epoch' * bool(choose)}, and fewer are to be had, "
+            f"test objects aside, of {', '.join(few)}; give more labels, or ask for fewer with "
+            f"{fewer}",
             counts=dict(zip(spec.classes, counts.tolist(), strict=True)),
         )
 

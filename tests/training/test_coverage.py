@@ -43,6 +43,9 @@ def test_labels_that_choose_are_counted_besides_those_that_teach(spec: TrainingS
     sentence = r"7 labels per class were asked for, 2 of them to choose .* empty \(6\); .*--shots 4"
     with pytest.raises(LabelError, match=sentence):
         refuse_too_few(spec, few, split_labels(few, rules))
+    none = _labels(7, 9, 1)
+    with pytest.raises(LabelError, match="ask for fewer with --validation-shots 1"):
+        refuse_too_few(spec, none, split_labels(none, rules))
 
 
 def test_as_many_labels_as_shots_are_enough(spec: TrainingSpec) -> None:
