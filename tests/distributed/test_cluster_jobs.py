@@ -101,24 +101,22 @@ sys.stdout.buffer.write(storage.read_bytes(sys.argv[1]))"
     assert 0 < metrics["test"]["rmse"] < 0.5
 
 
-def test_a_comparison_is_one_job_that_finds_its_trials_again(rig: Rig, tmp_path: Path) -> None:
-    words = ["compare", "--json", "--all-pairs", "--methods", "source_only,mme", "--shots", "0"]
+def test_a_comparison_is_one_job(rig: Rig, tmp_path: Path) -> None:
+    """Only what travels: its trials are tested without a cluster of machines."""
+    words = ["compare", "--json", "--all-pairs", "--methods", "source_only", "--shots", "0"]
     for file in write_pair(tmp_path, linked=False):
         words += ["--survey", str(file)]
     words += [*CLUSTER, "--output", f"{BUCKET}/compared", "--seeds", "1", "--validation-shots", "2"]
 
-    first = rig.run(*words)
-    again = rig.run(*words)
+    done = rig.run(*words)
 
-    outcome = finished(first)
+    outcome = finished(done)
     assert set(outcome["figures"]) == {
         f"{pair}, 0 labels per class"
         for pair in ("shallow_mock to deep_mock", "deep_mock to shallow_mock")
     }
     assert dict(outcome["places"])["page"].startswith(f"{BUCKET}/compared/comparisons/")
-    assert "4 trials, 0 of them finished" in first.stderr
-    assert "4 trials, 4 of them finished" in again.stderr
-    assert finished(again)["figures"] == outcome["figures"]
+    assert "2 trials, 0 of them finished" in done.stderr
     assert newest(rig).startswith("catalogtool-compare-")
 
 

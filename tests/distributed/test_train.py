@@ -80,12 +80,12 @@ class _Killer(_Recorder):
 
 
 def test_two_workers_survive_the_death_of_one(tmp_path: Path) -> None:
-    spec = source_spec(small_domain(tmp_path), max_epochs=100)
+    spec = source_spec(small_domain(tmp_path), max_epochs=30)
     killer = _Killer()
 
     model = train_model(spec, str(tmp_path / "disturbed"), workers=2, progress=killer)
 
-    assert killer.told[0][0] < 100
+    assert killer.told[0][0] < 30
     undisturbed = train_model(spec, str(tmp_path / "undisturbed"), workers=2)
-    assert model.metrics["epochs"] == 100
+    assert model.metrics["epochs"] == 30
     assert _weights_equal(model, undisturbed)
