@@ -223,14 +223,14 @@ def trials(arguments: argparse.Namespace) -> Iterator[Trial]:
         if (blind and shots) or (method in ("fine_tune", "target_only") and not shots):
             continue
         yield Trial(
-            arguments.task,
-            method,
-            shots,
-            seed,
-            arguments.plain,
-            arguments.accuracy,
-            os.environ["CATALOGTOOL_DATA"],
-            arguments.weights,
+            task=arguments.task,
+            method=method,
+            shots=shots,
+            seed=seed,
+            plain=arguments.plain,
+            data=os.environ["CATALOGTOOL_DATA"],
+            accuracy=arguments.accuracy,
+            weights=arguments.weights,
         )
 
 
