@@ -5,11 +5,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalogtool.cli import console
-from catalogtool.cli.options import InsecureCluster, Json, OptionalCluster, Runtime, SharedDisk
-from catalogtool.cli.running import There, run_here, run_there
+from catalogtool.cli.options import (
+    Epochs,
+    InsecureCluster,
+    Json,
+    OptionalCluster,
+    Runtime,
+    SharedDisk,
+    SourceInput,
+    SourceLabels,
+)
+from catalogtool.cli.running import Place, run
 
 if TYPE_CHECKING:
+    from catalogtool.config.compare import CompareConfig
     from catalogtool.production.outcome import Outcome
+    from catalogtool.progress import Progress
 
 
 def compare(  # noqa: PLR0913, PLR0917 - the options of a main command
@@ -33,18 +44,12 @@ def compare(  # noqa: PLR0913, PLR0917 - the options of a main command
         str | None, typer.Option("--input", help="Cutouts of the target. [default: simulated]")
     ] = None,
     labels: Annotated[str | None, typer.Option(help="Label table of the target.")] = None,
-    source_input: Annotated[
-        str | None, typer.Option(help="Cutouts of the source survey. [default: simulated]")
-    ] = None,
-    source_labels: Annotated[
-        str | None, typer.Option(help="Label table of the source survey.")
-    ] = None,
+    source_input: SourceInput = None,
+    source_labels: SourceLabels = None,
     output: Annotated[
         str, typer.Option(help="Folder or s3:// prefix for models, trials and comparisons.")
     ] = "catalogtool-output",
-    epochs: Annotated[
-        int | None, typer.Option(min=1, help="Epochs of every training. [default: the recipe's]")
-    ] = None,
+    epochs: Epochs = None,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Trials at once here. [default: one per core]")
     ] = None,
@@ -81,14 +86,15 @@ def compare(  # noqa: PLR0913, PLR0917 - the options of a main command
     }
     given = {key: value for key, value in values.items() if value is not None}
     config = build_settings(CompareConfig, given, where="catalogtool compare")
-    if cluster is None:
-        from catalogtool.distributed.compare import compare as run_comparison
-
-        outcome = run_here(run_comparison, config)
-    else:
-        where = There(cluster, runtime, shared_disk=shared_disk, insecure=insecure_cluster)
-        outcome = run_there(config, where)
+    place = Place(cluster, runtime, shared_disk=shared_disk, insecure=insecure_cluster)
+    outcome = run(_work, config, place)
     _show(outcome, as_json=as_json)
+
+
+def _work(config: "CompareConfig", progress: "Progress") -> "Outcome":
+    from catalogtool.distributed.compare import compare as run_comparison
+
+    return run_comparison(config, progress)
 
 
 def _words(text: str) -> list[str]:

@@ -11,6 +11,13 @@ ClusterAddress = Annotated[
         "--cluster", envvar="CATALOGTOOL_CLUSTER", help="Ray cluster, http(s)://HOST:8265."
     ),
 ]
+SourceInput = Annotated[
+    str | None, typer.Option(help="Cutouts of the source survey. [default: simulated]")
+]
+SourceLabels = Annotated[str | None, typer.Option(help="Label table of the source survey.")]
+Epochs = Annotated[
+    int | None, typer.Option(min=1, help="Epochs of every training. [default: the recipe's]")
+]
 OptionalCluster = Annotated[
     str | None,
     typer.Option(

@@ -5,12 +5,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from catalogtool.cli import console
-from catalogtool.cli.options import InsecureCluster, Json, OptionalCluster, Runtime, SharedDisk
-from catalogtool.cli.running import There, run_here, run_there
+from catalogtool.cli.options import (
+    Epochs,
+    InsecureCluster,
+    Json,
+    OptionalCluster,
+    Runtime,
+    SharedDisk,
+    SourceInput,
+    SourceLabels,
+)
+from catalogtool.cli.running import Place, run
 
 if TYPE_CHECKING:
     from catalogtool.config.run import RunConfig
     from catalogtool.production.outcome import Outcome
+    from catalogtool.progress import Progress
 
 
 def produce(  # noqa: PLR0913, PLR0917 - the options of the main command
@@ -28,12 +38,8 @@ def produce(  # noqa: PLR0913, PLR0917 - the options of the main command
     catalog: Annotated[
         str | None, typer.Option(help="One catalog kind. [default: all of the survey's recipe]")
     ] = None,
-    source_input: Annotated[
-        str | None, typer.Option(help="Cutouts of the source survey. [default: simulated]")
-    ] = None,
-    source_labels: Annotated[
-        str | None, typer.Option(help="Label table of the source survey.")
-    ] = None,
+    source_input: SourceInput = None,
+    source_labels: SourceLabels = None,
     method: Annotated[
         str | None, typer.Option(help="Adaptation method, see 'catalogtool method list'.")
     ] = None,
@@ -43,9 +49,7 @@ def produce(  # noqa: PLR0913, PLR0917 - the options of the main command
     label_count: Annotated[
         int | None, typer.Option(min=0, help="Target labels altogether; 0 uses none.")
     ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(min=1, help="Epochs of every training. [default: the recipe's]")
-    ] = None,
+    epochs: Epochs = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, batches and drawn labels.")] = 0,
     workers: Annotated[
         int | None, typer.Option(min=1, help="Workers of inference. [default: one per core]")
@@ -128,14 +132,15 @@ def produce(  # noqa: PLR0913, PLR0917 - the options of the main command
     if plan:
         _show_plan(config, as_json=as_json)
         return
-    if cluster is None:
-        from catalogtool.distributed.produce import produce as run_production
-
-        outcome = run_here(run_production, config)
-    else:
-        where = There(cluster, runtime, shared_disk=shared_disk, insecure=insecure_cluster)
-        outcome = run_there(config, where)
+    place = Place(cluster, runtime, shared_disk=shared_disk, insecure=insecure_cluster)
+    outcome = run(_work, config, place)
     _show_outcome(outcome, as_json=as_json)
+
+
+def _work(config: "RunConfig", progress: "Progress") -> "Outcome":
+    from catalogtool.distributed.produce import produce as run_production
+
+    return run_production(config, progress)
 
 
 def _show_plan(config: "RunConfig", *, as_json: bool) -> None:

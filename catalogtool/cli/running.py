@@ -18,17 +18,23 @@ C = TypeVar("C", "RunConfig", "CompareConfig")
 
 
 @dataclass(frozen=True)
-class There:
-    """A cluster, and how to hand work over to it."""
+class Place:
+    """Where work runs: on a cluster, and how it is handed over; or here, without an address."""
 
-    address: str
+    address: str | None
     runtime: Literal["upload", "installed"] | None
     shared_disk: bool
     insecure: bool
 
 
-def run_here(work: "Callable[[C, Progress], Outcome]", config: C) -> "Outcome":
-    """Do it, and end with exit code 130 on Ctrl-C."""
+def run(work: "Callable[[C, Progress], Outcome]", config: C, place: Place) -> "Outcome":
+    """Do it, here or there, and end with exit code 130 on Ctrl-C."""
+    if place.address is None:
+        return _run_here(work, config)
+    return _run_there(config, place.address, place)
+
+
+def _run_here(work: "Callable[[C, Progress], Outcome]", config: C) -> "Outcome":
     progress = console.new_progress()
     try:
         return work(config, progress)
@@ -39,14 +45,14 @@ def run_here(work: "Callable[[C, Progress], Outcome]", config: C) -> "Outcome":
         raise typer.Exit(130) from None
 
 
-def run_there(config: C, there: There) -> "Outcome":
+def _run_there(config: C, address: str, place: Place) -> "Outcome":
     """Submit it, or find it where it runs, pass on its log, and end with its exit code."""
     from catalogtool.distributed.submit import Jobs
     from catalogtool.production.handover import make_portable, read_outcome
 
-    portable = make_portable(config, shared_disk=there.shared_disk)
-    jobs = Jobs(there.address, insecure=there.insecure)
-    job, is_new = jobs.submit(portable, there.runtime)
+    portable = make_portable(config, shared_disk=place.shared_disk)
+    jobs = Jobs(address, insecure=place.insecure)
+    job, is_new = jobs.submit(portable, place.runtime)
     console.note(f"job {job} {'is submitted' if is_new else 'runs already'}; its log:")
     try:
         jobs.follow(job, console.passage)

@@ -7,7 +7,7 @@ from typing import Any
 
 from catalogtool import storage
 from catalogtool._discovery import check_name
-from catalogtool.adaptation import method_names
+from catalogtool.adaptation import load_method, method_names
 from catalogtool.config.compare import CompareConfig
 from catalogtool.config.training import TrainingSpec
 from catalogtool.errors import ConfigError
@@ -18,9 +18,6 @@ from catalogtool.progress import Progress
 from catalogtool.surveys import load_survey
 from catalogtool.surveys._definition import Recipe
 from catalogtool.training.labelled import label_domain, label_domains
-
-_SOLO = ("target_only",)
-"""Methods that learn nothing of another survey: they are compared only if they are asked for."""
 
 
 @dataclass(frozen=True)
@@ -99,11 +96,13 @@ def plan_trials(config: CompareConfig, progress: Progress) -> tuple[Trial, ...]:
     """
     manifests = OutputLayout(storage.normalise(config.output)).manifests
     trials: list[Trial] = []
+    checked: set[str] = set()
     for target, source in _survey_pairs(config):
         pair = _open_pair(config, target, source, manifests)
         for method in _methods(config):
             try:
                 planned = list(_trials_of(config, pair, method))
+                _refuse_unlabelled(planned, checked)
             except ConfigError as error:
                 if config.methods is not None:
                     raise
@@ -127,10 +126,16 @@ def _survey_pairs(config: CompareConfig) -> list[tuple[str, str | None]]:
 
 def _methods(config: CompareConfig) -> tuple[str, ...]:
     if config.methods is None:
-        return tuple(name for name in method_names() if name not in _SOLO)
+        return tuple(filter(_learns_from_source, method_names()))
     for name in config.methods:
         check_name(name, method_names(), "adaptation methods")
     return tuple(dict.fromkeys(config.methods))
+
+
+def _learns_from_source(name: str) -> bool:
+    """Whether a method transfers anything; others are compared only if they are asked for."""
+    method = load_method(name)
+    return "source" in method.domains or method.starts_from is not None
 
 
 def _open_pair(
@@ -155,12 +160,19 @@ def _open_pair(
 def _trials_of(config: CompareConfig, pair: _Pair, method: str) -> Iterator[Trial]:
     shots_of = [shots for shots in dict.fromkeys(config.shots) if shots or not needs_labels(method)]
     for shots, seed in product(shots_of, range(config.seeds)):
-        trial = _plan_trial(config, pair, method, shots, seed)
-        if seed == 0:  # whether there are enough labels does not depend on the seed
-            for spec in trial.trainings:
+        yield _plan_trial(config, pair, method, shots, seed)
+
+
+def _refuse_unlabelled(trials: list[Trial], checked: set[str]) -> None:
+    """Refuse trials with too few labels; what an earlier call has checked is not read again."""
+    for trial in trials:
+        if trial.seed:  # whether there are enough does not depend on the seed
+            continue
+        for spec in trial.trainings:
+            if spec.identity not in checked:
                 label_domains(spec)
-            label_domain(trial.measured, "target_labelled")
-        yield trial
+                checked.add(spec.identity)
+        label_domain(trial.measured, "target_labelled")
 
 
 def _plan_trial(config: CompareConfig, pair: _Pair, method: str, shots: int, seed: int) -> Trial:
