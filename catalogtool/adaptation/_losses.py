@@ -44,6 +44,27 @@ def cross_entropy(logits: torch.Tensor, votes: torch.Tensor) -> torch.Tensor:
     return functional.cross_entropy(logits.float(), votes)
 
 
-def label_loss(kind: Literal["votes", "class"]) -> LabelLoss:
-    """Choose the loss for a survey's kind of labels."""
-    return vote_rmse if kind == "votes" else cross_entropy
+def entropy_regularised(weight: float) -> LabelLoss:
+    """Cross-entropy less a multiple of the entropy of the predictions.
+
+    ``mean_i (-sum_c y_ic ln p_ic + beta sum_c p_ic ln p_ic)``: the loss of Carrasco-Davis et al.
+    2021 (arXiv:2008.03309), whose beta is 0.5. It keeps what is certain from saturating at 1.
+
+    Parameters
+    ----------
+    weight : float
+        beta; 0 is the cross-entropy.
+    """
+
+    def loss(logits: torch.Tensor, votes: torch.Tensor) -> torch.Tensor:
+        logs = functional.log_softmax(logits.float(), dim=1)
+        return ((weight * logs.exp() - votes) * logs).sum(dim=1).mean()
+
+    return loss
+
+
+def label_loss(kind: Literal["votes", "class"], entropy_weight: float = 0.0) -> LabelLoss:
+    """Choose the loss for a survey's kind of labels; entropy counts beside classes alone."""
+    if kind == "votes":
+        return vote_rmse
+    return entropy_regularised(entropy_weight) if entropy_weight else cross_entropy

@@ -31,10 +31,13 @@ class Predictions:
         flags are fatal.
     flags : ndarray, shape (N, R), int32
         Bits of `catalogtool.flags.Flag`.
+    facts : Table or None
+        What the input says of each object besides pixels, N rows; null where unknown.
     """
 
     probabilities: npt.NDArray[np.float32]
     flags: npt.NDArray[np.int32]
+    facts: pa.Table | None = None
 
 
 @dataclass(frozen=True)

@@ -45,3 +45,16 @@ def test_cross_entropy_of_hard_labels_is_minus_the_log_probability() -> None:
 def test_the_kind_of_labels_chooses_the_loss() -> None:
     assert label_loss("votes") is vote_rmse
     assert label_loss("class") is cross_entropy
+
+
+def test_the_entropy_term_equals_its_formula_and_keeps_predictions_from_saturating() -> None:
+    logits = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.1, 0.0]])
+    votes = torch.eye(3)[:2]
+    p = torch.softmax(logits, dim=1)
+    expected = (-(votes * p.log()) + 0.5 * p * p.log()).sum(dim=1).mean()
+    torch.testing.assert_close(label_loss("class", 0.5)(logits, votes), expected)
+
+    certain, fair = torch.tensor([[9.0, 0.0]]), torch.tensor([[1.5, 0.0]])
+    vote = torch.tensor([[1.0, 0.0]])
+    assert label_loss("class", 0.5)(certain, vote) > label_loss("class", 0.5)(fair, vote)
+    assert label_loss("class")(certain, vote) < label_loss("class")(fair, vote)
