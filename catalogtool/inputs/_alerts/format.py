@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,7 @@ from catalogtool.inputs._alerts.packets import (
     PACKET_ENDING,
     AnyPacket,
     Packet,
+    first_packet,
     list_packets,
     read_packets,
 )
@@ -131,13 +133,13 @@ class AlertFormat(BaseFormat):
             labels.refuse_unknown(known)
 
     def _batches(self) -> Iterator[list[Listed]]:
-        packets = list_packets(files_ending(str(self.uri), ENDINGS), self.fields)
-        while batch := [self._listed(*one) for one in islice(packets, _ROWS_PER_TABLE)]:
+        base = storage.normalise(str(self.uri))
+        packets = list_packets(files_ending(base, ENDINGS), self.fields)
+        while batch := [self._listed(base, *one) for one in islice(packets, _ROWS_PER_TABLE)]:
             yield batch
 
-    def _listed(self, info: storage.FileInfo, packet: Packet) -> Listed:
+    def _listed(self, base: str, info: storage.FileInfo, packet: Packet) -> Listed:
         measurement = self._measured(packet.found)
-        base = storage.normalise(str(self.uri))
         file = info.uri.removeprefix(base).lstrip("/") or info.uri.rsplit("/", 1)[-1]
         return Listed(
             uri=info.uri,
@@ -158,22 +160,27 @@ class AlertFormat(BaseFormat):
 
     def read(self, rows: pa.Table) -> Cutouts:
         """Read cutouts and facts of some manifest rows."""
-        cutouts = self.empty_cutouts(rows.num_rows)
-        measurements = [_NOTHING] * rows.num_rows
-        cutouts.flags[:] = (rows.column("flags").to_numpy() & FATAL)[:, None]
-        for index, found in self._packets(rows, "reading"):
+        cutouts = self._cutouts(rows.num_rows, self._packets(rows, "reading"))
+        cutouts.flags[:] |= (rows.column("flags").to_numpy() & FATAL)[:, None]
+        return cutouts
+
+    def decode(self, files: Sequence[bytes]) -> Cutouts:
+        """Cutouts and facts of the first packet of each of some files in memory."""
+        found = (first_packet(data, self.fields) for data in files)
+        return self._cutouts(len(files), enumerate(self._read(one, "reading") for one in found))
+
+    def _cutouts(self, count: int, packets: Iterator[tuple[int, "_Read | Flag"]]) -> Cutouts:
+        cutouts = self.empty_cutouts(count)
+        measurements = [_NOTHING] * count
+        bands = self.survey.band_names
+        for index, found in packets:
             if isinstance(found, Flag):
                 cutouts.flags[index] = found
                 continue
-            record, documents = found
-            measurements[index] = self.measurement(record, documents)
-            images = self.images(record)
-            fill_cutouts(
-                cutouts,
-                index,
-                [images.get(name) for name in self.survey.band_names],
-                self.cut_side(measurements[index]),
-            )
+            measurements[index] = found.measurement
+            images = self.images(found.record)
+            wanted = [images.get(band) for band in bands]
+            fill_cutouts(cutouts, index, wanted, self.cut_side(found.measurement))
         return replace(cutouts, facts=self.facts(measurements))
 
     def read_history(self, rows: pa.Table) -> pa.Table:
@@ -194,27 +201,36 @@ class AlertFormat(BaseFormat):
         tables = [HISTORY_SCHEMA.empty_table()]
         for index, found in self._packets(rows, "history"):
             if not isinstance(found, Flag):
-                table = self.detections(*found).sort_by("mjd")
+                table = self.detections(found.record, found.documents).sort_by("mjd")
                 object_id = pa.repeat(ids[index], table.num_rows)
                 tables.append(table.add_column(0, HISTORY_SCHEMA.field(0), object_id))
         return pa.concat_tables(table.cast(HISTORY_SCHEMA) for table in tables)
 
-    def _packets(
-        self, rows: pa.Table, purpose: Purpose
-    ) -> Iterator[tuple[int, tuple[Record, dict[str, str]] | Flag]]:
-        """Records of those rows that were readable when listed, by index."""
+    def _packets(self, rows: pa.Table, purpose: Purpose) -> Iterator[tuple[int, "_Read | Flag"]]:
+        """What is read of those rows that were readable when listed, by index."""
         uris, ordinals = rows.column("uris").to_pylist(), rows.column("row").to_pylist()
         ids = rows.column("object_id").to_pylist()
         wanted = np.flatnonzero((rows.column("flags").to_numpy() & FATAL) == 0).tolist()
         places = [(uris[index][0], ordinals[index]) for index in wanted]
         for place, found in read_packets(places, self.fields, purpose):
             index = wanted[place]
-            if isinstance(found, Flag):
-                yield index, found
-                continue
-            try:
-                record = found.read(purpose)
-                same = alert_id(self.measurement(record, found.documents)) == ids[index]
-            except DamagedError:
-                same = False
-            yield index, (record, found.documents) if same else Flag.UNREADABLE
+            packet = found if isinstance(found, Flag) else self._read(found, purpose)
+            # Another alert than the one that was listed here: the file is another one by now.
+            if isinstance(packet, _Read) and alert_id(packet.measurement) != ids[index]:
+                packet = Flag.UNREADABLE
+            yield index, packet
+
+    def _read(self, found: AnyPacket, purpose: Purpose) -> "_Read | Flag":
+        try:
+            record = found.read(purpose)
+        except DamagedError:
+            return Flag.UNREADABLE
+        return _Read(record, found.documents, self.measurement(record, found.documents))
+
+
+class _Read(NamedTuple):
+    """A packet's fields, and what they say."""
+
+    record: Record
+    documents: dict[str, str]
+    measurement: Measurement

@@ -32,6 +32,8 @@ _LENGTH_BYTES = 4
 _LONGEST_NAME = 255
 _ONE_BYTE = 64
 """Lengths from here on take two bytes."""
+_LAST_BYTES = bytes(2 * n if n < _ONE_BYTE else n >> 6 for n in range(_LONGEST_NAME))
+"""The last byte of each length."""
 _INDICES = b"\0\x02"
 """What stands before a value that may be null."""
 
@@ -196,6 +198,8 @@ class _Tail:
         self._outer = outer
         self._name = name
         self._data = data
+        self._likely = 0
+        """Length of the name that was found last: those of one survey are alike."""
 
     @classmethod
     def of(cls, schema: Schema) -> "_Tail | None":
@@ -251,12 +255,16 @@ class _Tail:
     def _name_begins(self, body: bytes, start: int, end: int) -> Iterator[int]:
         """Where the field may begin, whose name ends at `end`."""
         markers = bool(self._name) + self._outer
-        for length in range(min(_LONGEST_NAME, end - start)):
+        for length in (self._likely, *range(_LONGEST_NAME)):
             size = 1 if length < _ONE_BYTE else 2
             begin = end - length - size - markers
-            if begin < start or _varint(body[begin + markers : end - length]) != length:
+            if begin < start or body[end - length - 1] != _LAST_BYTES[length]:
                 continue
-            if all(byte in _INDICES for byte in body[begin : begin + markers]):
+            written = body[begin + markers : end - length]
+            if _varint(written) == length and all(
+                b in _INDICES for b in body[begin : begin + markers]
+            ):
+                self._likely = length
                 yield begin
 
 

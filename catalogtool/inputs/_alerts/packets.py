@@ -65,6 +65,12 @@ def _found(uri: str, pieces: Iterator[bytes], fields: PacketFields) -> Iterator[
             yield from packets_in(ByteSource([member.data]), fields, schema_of)
 
 
+def first_packet(data: bytes, fields: PacketFields) -> FoundPacket:
+    """The first packet of a container in memory; something unreadable where there is none."""
+    found = packets_in(ByteSource([data]), fields, lambda _: None)
+    return next(found, FoundPacket(None, data))
+
+
 def schemas_beside(uri: str) -> SchemaOfId:
     """Schemas of bare messages: files ``schema*.avsc`` in the folder of a file.
 

@@ -84,7 +84,10 @@ def _put(plane: FloatArray, image: Image, cut: Sequence[int]) -> Flag:
 
 
 def _copy(plane: FloatArray, pixels: Pixels) -> None:
-    with np.errstate(over="ignore"):  # of 64-bit pixels, what overflows becomes infinite
+    if pixels.dtype.itemsize <= plane.dtype.itemsize:
+        plane[...] = pixels
+        return
+    with np.errstate(over="ignore"):  # what overflows becomes infinite
         plane[...] = pixels
 
 

@@ -4,7 +4,6 @@ Only the plainest header is read here; astropy reads everything else.
 """
 
 import io
-import re
 import warnings
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -22,15 +21,13 @@ _BLOCK_BYTES = 2880
 _CARD_BYTES = 80
 _GZIP_MAGIC = b"\x1f\x8b"
 _TILE_COMPRESSED = b"ZIMAGE  ="
-_UNUSUAL = (b"BSCALE  ", b"BZERO   ", b"BLANK   ", b"GROUPS  ", b"PCOUNT  ", b"GCOUNT  ")
-_START = re.compile(
-    rb"SIMPLE  = {20}T.{50}"
-    rb"BITPIX  = {18}-32.{50}"
-    rb"NAXIS   = {20}2.{50}"
-    rb"NAXIS1  =([ \d]{21}).{50}"
-    rb"NAXIS2  =([ \d]{21}).{50}",
-    re.DOTALL,
+_UNUSUAL = frozenset(
+    {b"BSCALE", b"BZERO", b"BLANK", b"GROUPS", b"PCOUNT", b"GCOUNT"}
+    | {b"SIMPLE", b"BITPIX", b"NAXIS", b"NAXIS1", b"NAXIS2", b"NAXIS3", b"CONTINUE"}
 )
+"""What changes the meaning of pixels, or contradicts the start of the header."""
+_START = ((b"SIMPLE", b"T"), (b"BITPIX", b"-32"), (b"NAXIS", b"2"))
+"""How a plain image begins; the two sides follow."""
 
 
 class _Image(NamedTuple):
@@ -93,25 +90,32 @@ def decode_image(data: bytes) -> npt.NDArray[Any]:
 @lru_cache(maxsize=256)
 def _plain_image(header: bytes) -> _Image | None:
     """None if the header is not plain, or does not end in these bytes."""
-    found = _START.match(header)
-    if found is None or len(header) % _BLOCK_BYTES:
+    cards = [header[at : at + _CARD_BYTES] for at in range(0, len(header), _CARD_BYTES)]
+    end = next((at for at, card in enumerate(cards) if card[:8] == b"END     "), 0)
+    found = [_keyword_and_value(card) for card in cards[:end]]
+    keywords = [keyword for keyword, _ in found]
+    if (
+        tuple(found[: len(_START)]) != _START
+        or keywords[len(_START) : len(_START) + 2] != [b"NAXIS1", b"NAXIS2"]
+        or any(keyword in _UNUSUAL for keyword in keywords[len(_START) + 2 :])
+        or len(header) % _BLOCK_BYTES
+    ):
         return None
-    for at in range(found.end(), len(header), _CARD_BYTES):
-        keyword = header[at : at + 8]
-        if keyword == b"END     ":
-            break
-        if keyword in _UNUSUAL or keyword.startswith(b"NAXIS"):
-            return None
-    else:
-        return None
-    try:
-        width, height = (int(value) for value in found.groups())
-    except ValueError:
-        return None
+    width, height = (_side(value) for _, value in found[len(_START) : len(_START) + 2])
     if not (0 < width <= LARGEST_SIDE_PIX and 0 < height <= LARGEST_SIDE_PIX):
         return None
-    end = at + _CARD_BYTES
-    return _Image((height, width), end + -end % _BLOCK_BYTES)
+    size = (end + 1) * _CARD_BYTES
+    return _Image((height, width), size + -size % _BLOCK_BYTES)
+
+
+def _keyword_and_value(card: bytes) -> tuple[bytes, bytes]:
+    """Without its comment; the value of a card that has none is of no use and no harm."""
+    value = card[10:].partition(b"/")[0].strip() if card[8:10] == b"= " else b""
+    return card[:8].rstrip(), value
+
+
+def _side(value: bytes) -> int:
+    return int(value) if value.isdigit() else 0
 
 
 def _plain_image_of_long_header(raw: bytes) -> _Image | None:
