@@ -125,6 +125,8 @@ class InputSource(Settings):
     is the band; all other named groups, joined by ``_``, are the object's name."""
     hdu: str | None = None
     """Extension that holds the pixels; None: the one named like the band, else the first image."""
+    north_up: bool = False
+    """Whether alerts' cutouts that have a WCS are turned until north is up and east is left."""
 
 
 class SimulatedField(Settings):

@@ -99,6 +99,11 @@ class AlertFormat(BaseFormat):
         """For y and x, where the edge of a detector cut the cutouts: -1, 0 or 1."""
         return (0, 0)
 
+    @property
+    def pixel_flags(self) -> Flag:
+        """What is true of all pixels that are read."""
+        return Flag(0)
+
     def list_objects(self) -> Iterator[pa.Table]:
         """Yield one row per packet, in the order of files and of packets in them.
 
@@ -160,7 +165,7 @@ class AlertFormat(BaseFormat):
 
     def read(self, rows: pa.Table) -> Cutouts:
         """Read cutouts and facts of some manifest rows."""
-        cutouts = self._cutouts(rows.num_rows, self._packets(rows, "reading"))
+        cutouts = self._cutouts(rows.num_rows, self.packets(rows, "reading"))
         cutouts.flags[:] |= (rows.column("flags").to_numpy() & FATAL)[:, None]
         return cutouts
 
@@ -169,7 +174,7 @@ class AlertFormat(BaseFormat):
         found = (first_packet(data, self.fields) for data in files)
         return self._cutouts(len(files), enumerate(self._read(one, "reading") for one in found))
 
-    def _cutouts(self, count: int, packets: Iterator[tuple[int, "_Read | Flag"]]) -> Cutouts:
+    def _cutouts(self, count: int, packets: Iterator[tuple[int, "ReadPacket | Flag"]]) -> Cutouts:
         cutouts = self.empty_cutouts(count)
         measurements = [_NOTHING] * count
         bands = self.survey.band_names
@@ -181,6 +186,8 @@ class AlertFormat(BaseFormat):
             images = self.images(found.record)
             wanted = [images.get(band) for band in bands]
             fill_cutouts(cutouts, index, wanted, self.cut_side(found.measurement))
+            if self.pixel_flags:
+                cutouts.flags[index, (cutouts.flags[index] & FATAL) == 0] |= self.pixel_flags
         return replace(cutouts, facts=self.facts(measurements))
 
     def read_history(self, rows: pa.Table) -> pa.Table:
@@ -199,14 +206,16 @@ class AlertFormat(BaseFormat):
         """
         ids = rows.column("object_id")
         tables = [HISTORY_SCHEMA.empty_table()]
-        for index, found in self._packets(rows, "history"):
+        for index, found in self.packets(rows, "history"):
             if not isinstance(found, Flag):
                 table = self.detections(found.record, found.documents).sort_by("mjd")
                 object_id = pa.repeat(ids[index], table.num_rows)
                 tables.append(table.add_column(0, HISTORY_SCHEMA.field(0), object_id))
         return pa.concat_tables(table.cast(HISTORY_SCHEMA) for table in tables)
 
-    def _packets(self, rows: pa.Table, purpose: Purpose) -> Iterator[tuple[int, "_Read | Flag"]]:
+    def packets(
+        self, rows: pa.Table, purpose: Purpose
+    ) -> Iterator[tuple[int, "ReadPacket | Flag"]]:
         """What is read of those rows that were readable when listed, by index."""
         uris, ordinals = rows.column("uris").to_pylist(), rows.column("row").to_pylist()
         ids = rows.column("object_id").to_pylist()
@@ -216,19 +225,19 @@ class AlertFormat(BaseFormat):
             index = wanted[place]
             packet = found if isinstance(found, Flag) else self._read(found, purpose)
             # Another alert than the one that was listed here: the file is another one by now.
-            if isinstance(packet, _Read) and alert_id(packet.measurement) != ids[index]:
+            if isinstance(packet, ReadPacket) and alert_id(packet.measurement) != ids[index]:
                 packet = Flag.UNREADABLE
             yield index, packet
 
-    def _read(self, found: AnyPacket, purpose: Purpose) -> "_Read | Flag":
+    def _read(self, found: AnyPacket, purpose: Purpose) -> "ReadPacket | Flag":
         try:
             record = found.read(purpose)
         except DamagedError:
             return Flag.UNREADABLE
-        return _Read(record, found.documents, self.measurement(record, found.documents))
+        return ReadPacket(record, found.documents, self.measurement(record, found.documents))
 
 
-class _Read(NamedTuple):
+class ReadPacket(NamedTuple):
     """A packet's fields, and what they say."""
 
     record: Record

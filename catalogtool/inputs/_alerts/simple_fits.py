@@ -5,6 +5,8 @@ Only the plainest header is read here; astropy reads everything else.
 
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -128,20 +130,36 @@ def _plain_image_of_long_header(raw: bytes) -> _Image | None:
 
 
 def _decode_with_astropy(raw: bytes) -> npt.NDArray[Any]:
+    with opened(raw) as file:
+        return image_of(next(hdu for hdu in file if hdu.is_image and hdu.header["NAXIS"] > 0))
+
+
+@contextmanager
+def opened(raw: bytes) -> Iterator[Any]:
+    """An astropy HDUList of the bytes of a small FITS file.
+
+    Raises
+    ------
+    DamagedError
+        Also for trouble inside the ``with`` block: damaged bytes show wherever they are touched.
+    """
     from astropy.io import fits
 
-    if _TILE_COMPRESSED in raw:
-        raise DamagedError("a tile-compressed image; expected a plain one")
     try:
+        if _TILE_COMPRESSED in raw:
+            raise ValueError("a tile-compressed image; expected a plain one")  # noqa: TRY301
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is wrong with a cutout becomes a flag
             with fits.open(io.BytesIO(raw), memmap=False, ignore_missing_simple=True) as file:
-                hdu = next(hdu for hdu in file if hdu.is_image and hdu.header.get("NAXIS", 0) > 0)
-                small = hdu.header["NAXIS"] == 2 and max(hdu.shape) <= LARGEST_SIDE_PIX
-                pixels = np.asarray(hdu.data) if small else None
+                yield file
     # astropy meets damaged bytes with nearly every kind of exception.
     except Exception as error:
         raise DamagedError(f"{type(error).__name__}: {error}") from error
-    if pixels is None:
-        raise DamagedError("an image that is no cutout by its shape")
+
+
+def image_of(hdu: Any) -> npt.NDArray[Any]:  # noqa: ANN401 - an astropy HDU
+    """Pixels of an HDU, if they are few; ValueError otherwise."""
+    if hdu.header["NAXIS"] != 2 or max(hdu.shape) > LARGEST_SIDE_PIX:
+        raise ValueError(f"shape {hdu.shape} is no cutout")
+    pixels: npt.NDArray[Any] = np.asarray(hdu.data)
     return pixels
