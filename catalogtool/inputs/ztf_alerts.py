@@ -168,7 +168,8 @@ def _bands(document: str) -> dict[int, str | None]:
 
 def _mjd(measurements: Sequence[Measurement]) -> Numbers:
     jd, mjd = numbers_of(measurements, ("jd", "mjd"))
-    return np.where(np.isnan(jd), mjd, jd - _JD_OF_MJD)
+    times: Numbers = np.where(np.isnan(jd), mjd, jd - _JD_OF_MJD)
+    return times
 
 
 def _positive(measurements: Sequence[Measurement]) -> Numbers:

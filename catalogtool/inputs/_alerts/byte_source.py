@@ -1,5 +1,6 @@
 """Bytes that arrive in pieces, taken in the sizes that a reader asks for."""
 
+import zlib
 from collections.abc import Iterable, Iterator
 
 from isal import isal_zlib
@@ -86,7 +87,7 @@ def gunzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
                 decoder = decoder or isal_zlib.decompressobj(wbits=31)  # 31: with a gzip header
                 try:
                     inflated = decoder.decompress(rest, _PIECE_BYTES)
-                except isal_zlib.error:
+                except zlib.error:
                     return
                 rest = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
                 decoder = None if decoder.eof else decoder

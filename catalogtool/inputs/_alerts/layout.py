@@ -72,7 +72,7 @@ def decode(
     stream = io.BytesIO(body)
     stream.seek(at)
     try:
-        record = fastavro.schemaless_reader(stream, writer, reader)
+        record: Any = fastavro.schemaless_reader(stream, writer, reader)
     # Damaged bytes are met with nearly every kind of exception.
     except Exception as error:
         raise DamagedError(f"{type(error).__name__}: {error}") from error

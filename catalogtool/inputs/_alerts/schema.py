@@ -43,8 +43,8 @@ def load_schema(text: bytes) -> Schema:
 
 def parse(schema: Schema) -> Schema:
     """Schema as fastavro reads with it."""
-    parsed: Schema = fastavro.parse_schema(schema)
-    return parsed
+    parsed: Any = fastavro.parse_schema(schema)
+    return dict(parsed)
 
 
 def _without_unused(part: Any) -> Any:  # noqa: ANN401 - JSON

@@ -5,6 +5,7 @@ Only the plainest header is read here; astropy reads everything else.
 
 import io
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -21,6 +22,7 @@ LARGEST_SIDE_PIX = 1024
 _LARGEST_BYTES = 1 << 24
 _BLOCK_BYTES = 2880
 _CARD_BYTES = 80
+_LONGEST_HEADER_BYTES = 100 * _BLOCK_BYTES
 _GZIP_MAGIC = b"\x1f\x8b"
 _TILE_COMPRESSED = b"ZIMAGE  ="
 _UNUSUAL = frozenset(
@@ -54,7 +56,7 @@ def inflated(data: bytes) -> bytes:
     decoder = isal_zlib.decompressobj(wbits=31)  # 31: with a gzip header
     try:
         raw: bytes = decoder.decompress(data, _LARGEST_BYTES)
-    except isal_zlib.error as error:
+    except zlib.error as error:
         raise DamagedError(f"damaged gzip: {error}") from error
     if not decoder.eof:
         raise DamagedError("a gzip file that is cut off, or too large for a cutout")
@@ -122,10 +124,9 @@ def _side(value: bytes) -> int:
 
 def _plain_image_of_long_header(raw: bytes) -> _Image | None:
     """As `_plain_image`, of a header longer than a block; such ones differ in every packet."""
-    for block in range(1, 1 + len(raw) // _BLOCK_BYTES):
-        end = raw.find(b"END     ", block * _BLOCK_BYTES, (block + 1) * _BLOCK_BYTES)
-        if end >= 0 and end % _CARD_BYTES == 0:
-            return _plain_image.__wrapped__(raw[: (block + 1) * _BLOCK_BYTES])
+    for at in range(_BLOCK_BYTES, min(len(raw), _LONGEST_HEADER_BYTES), _CARD_BYTES):
+        if raw.startswith(b"END     ", at):
+            return _plain_image.__wrapped__(raw[: at - at % _BLOCK_BYTES + _BLOCK_BYTES])
     return None
 
 
