@@ -5,7 +5,6 @@ Only the plainest header is read here; astropy reads everything else.
 
 import io
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -15,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from isal import isal_zlib
 
-from catalogtool.inputs._alerts.byte_source import DamagedError
+from catalogtool.inputs._alerts.byte_source import DamagedError, InflateError
 
 LARGEST_SIDE_PIX = 1024
 """Nothing larger is a cutout of an alert; a damaged header must not claim all memory."""
@@ -56,7 +55,7 @@ def inflated(data: bytes) -> bytes:
     decoder = isal_zlib.decompressobj(wbits=31)  # 31: with a gzip header
     try:
         raw: bytes = decoder.decompress(data, _LARGEST_BYTES)
-    except zlib.error as error:
+    except InflateError as error:
         raise DamagedError(f"damaged gzip: {error}") from error
     if not decoder.eof:
         raise DamagedError("a gzip file that is cut off, or too large for a cutout")
