@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -139,3 +140,110 @@ def message(record: Mapping[str, Any], number: int = 1) -> bytes:
     stream = io.BytesIO()
     fastavro.schemaless_writer(stream, fastavro.parse_schema(SCHEMA), record)
     return b"\0" + number.to_bytes(4, "big") + stream.getvalue()
+
+
+def schema_of(_: int) -> bytes:
+    """The schema of every message."""
+    return json.dumps(SCHEMA).encode()
+
+
+_SOURCE = {
+    "diaSourceId": "long",
+    "diaObjectId": _nullable("long"),
+    "ssObjectId": _nullable("long"),
+    "midpointMjdTai": "double",
+    "ra": "double",
+    "dec": "double",
+    "band": _nullable("string"),
+    "isNegative": _nullable("boolean"),
+    **{
+        name: _nullable("float")
+        for name in ("psfFlux", "psfFluxErr", "snr", "scienceFlux", "templateFlux")
+    },
+    "extendedness": _nullable("float"),
+    "reliability": _nullable("float"),
+}
+RUBIN_SCHEMA = _record(
+    "alert",
+    {
+        "diaSourceId": "long",
+        "diaSource": _record("diaSource", _SOURCE),
+        "prvDiaSources": _nullable({"type": "array", "items": "diaSource"}),
+        "prvDiaForcedSources": _nullable(
+            {
+                "type": "array",
+                "items": _record(
+                    "forced",
+                    {
+                        "midpointMjdTai": "double",
+                        "band": _nullable("string"),
+                        "psfFlux": _nullable("float"),
+                        "psfFluxErr": _nullable("float"),
+                    },
+                ),
+            }
+        ),
+        "diaObject": _nullable(_record("diaObject", {"nDiaSources": _nullable("int")})),
+        "cutoutDifference": _nullable("bytes"),
+        "cutoutScience": _nullable("bytes"),
+        "cutoutTemplate": _nullable("bytes"),
+    },
+)
+
+
+def rubin_fits(pixels: npt.NDArray[Any], variance: float = 4.0, angle_deg: float = 0.0) -> bytes:
+    """A cutout as Rubin writes it, seen under an angle, with east on the left."""
+    primary = fits.PrimaryHDU(pixels)
+    turn = np.deg2rad(angle_deg)
+    scale = 0.2 / 3600
+    matrix = scale * np.array([[-np.cos(turn), np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    centre = (pixels.shape[1] + 1) / 2, (pixels.shape[0] + 1) / 2
+    primary.header.update(
+        WCSAXES=2,
+        CRPIX1=centre[0],
+        CRPIX2=centre[1],
+        CRVAL1=150.0,
+        CRVAL2=2.0,
+        CDELT1=1.0,
+        CDELT2=1.0,
+        **{f"PC{i + 1}_{j + 1}": matrix[i, j] for i in range(2) for j in range(2)},
+    )
+    uncert = fits.ImageHDU(np.full(pixels.shape, variance, dtype=np.float32), name="UNCERT")
+    psf = np.zeros((41, 45))
+    psf[20, 22] = 1
+    stream = io.BytesIO()
+    fits.HDUList([primary, uncert, fits.ImageHDU(psf, name="PSFIMAGE")]).writeto(stream)
+    return stream.getvalue()
+
+
+def rubin_record(source_id: int, size_pix: int = 30, **values: Any) -> dict[str, Any]:  # noqa: ANN401
+    """A packet's record; `values` set its fields, or those of its source."""
+    source = dict.fromkeys(_SOURCE) | {
+        "diaSourceId": source_id,
+        "diaObjectId": 7000 + source_id,
+        "midpointMjdTai": 61000.5,
+        "ra": 150.0 + source_id,
+        "dec": 2.0,
+        "band": "i",
+        "psfFlux": -1000.0,
+        "psfFluxErr": 50.0,
+        "reliability": 0.75,
+    }
+    record = {
+        "diaSourceId": source_id,
+        "prvDiaSources": None,
+        "prvDiaForcedSources": None,
+        "diaObject": {"nDiaSources": 4},
+        **{
+            name: rubin_fits(noise(source_id + place, (size_pix, size_pix)))
+            for place, name in enumerate(CUTOUTS)
+        },
+    }
+    top = {key: value for key, value in values.items() if key in record}
+    own = {key: value for key, value in values.items() if key not in record}
+    return record | top | {"diaSource": source | own}
+
+
+def rubin_packet(source_id: int, size_pix: int = 30, **values: Any) -> bytes:  # noqa: ANN401
+    """A container of one of Rubin's packets."""
+    return packet(rubin_record(source_id, size_pix, **values), schema=RUBIN_SCHEMA)
