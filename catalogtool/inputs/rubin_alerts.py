@@ -18,9 +18,10 @@ from catalogtool.inputs._alerts.facts import (
     sky_columns,
     texts_of,
 )
-from catalogtool.inputs._alerts.layout import PacketFields, Record
+from catalogtool.inputs._alerts.layout import PacketFields
 from catalogtool.inputs._alerts.planes import Image, fill_cutouts, image_in
 from catalogtool.inputs._alerts.rubin_planes import Planes, north_up, variance_and_psf
+from catalogtool.inputs._alerts.schema import Record
 from catalogtool.inputs._base import FloatArray
 
 _CUTOUTS = {

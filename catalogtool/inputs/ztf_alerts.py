@@ -18,8 +18,9 @@ from catalogtool.inputs._alerts.facts import (
     sky_columns,
     texts_of,
 )
-from catalogtool.inputs._alerts.layout import PacketFields, Record
+from catalogtool.inputs._alerts.layout import PacketFields
 from catalogtool.inputs._alerts.planes import Image, image_in
+from catalogtool.inputs._alerts.schema import Record
 
 _CUTOUTS = {
     "science": ("cutoutScience", "cutout_science"),

@@ -99,6 +99,7 @@ def test_what_is_no_cutout_is_refused(data: bytes) -> None:
         decode_image(data)
 
 
+@pytest.mark.filterwarnings("ignore::astropy.utils.exceptions.AstropyUserWarning")
 @settings(max_examples=60)
 @given(
     position=st.integers(0, 3000),

@@ -9,7 +9,8 @@ import cramjam
 from isal import isal_zlib
 
 from catalogtool.inputs._alerts.byte_source import ByteSource, DamagedError
-from catalogtool.inputs._alerts.layout import Layout, PacketFields, Purpose, Record, layout_of
+from catalogtool.inputs._alerts.layout import Layout, PacketFields, Purpose, layout_of
+from catalogtool.inputs._alerts.schema import Record
 
 _MAGIC = b"Obj\x01"
 _SYNC_BYTES = 16

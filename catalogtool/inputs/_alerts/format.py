@@ -14,7 +14,7 @@ from catalogtool.errors import CatalogtoolError, ManifestError
 from catalogtool.flags import FATAL, Flag
 from catalogtool.inputs._alerts.byte_source import DamagedError
 from catalogtool.inputs._alerts.facts import Measurement, Numbers
-from catalogtool.inputs._alerts.layout import PacketFields, Purpose, Record
+from catalogtool.inputs._alerts.layout import PacketFields, Purpose
 from catalogtool.inputs._alerts.listing import Listed, alert_id, alert_table
 from catalogtool.inputs._alerts.packets import (
     ARCHIVE_ENDINGS,
@@ -26,6 +26,7 @@ from catalogtool.inputs._alerts.packets import (
     read_packets,
 )
 from catalogtool.inputs._alerts.planes import Image, fill_cutouts
+from catalogtool.inputs._alerts.schema import Record
 from catalogtool.inputs._alerts.seen import SeenIds
 from catalogtool.inputs._base import Cutouts
 from catalogtool.inputs._base import Format as BaseFormat

@@ -165,7 +165,8 @@ def _read_on(
         return
     for index, ordinal in wanted:
         with _lock:
-            yield index, _packet(key, ordinal, fields)
+            found = _packet(key, ordinal, fields)
+        yield index, found
 
 
 def _packet(key: tuple[str, str, Purpose], ordinal: int, fields: PacketFields) -> AnyPacket | Flag:
@@ -208,6 +209,7 @@ def list_packets(
     StorageError
         If a file cannot be read.
     """
+    _schemas_in.cache_clear()  # there may be others since
     for group, contents in ahead(_contents(infos)):
         for info, pieces in zip(group, contents, strict=True):
             if isinstance(pieces, StorageError):
