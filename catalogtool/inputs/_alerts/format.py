@@ -13,6 +13,7 @@ from catalogtool import storage
 from catalogtool.errors import CatalogtoolError, ManifestError
 from catalogtool.flags import FATAL, Flag
 from catalogtool.inputs._alerts.byte_source import DamagedError
+from catalogtool.inputs._alerts.cursor import read_packets
 from catalogtool.inputs._alerts.facts import Measurement, Numbers
 from catalogtool.inputs._alerts.layout import PacketFields, Purpose
 from catalogtool.inputs._alerts.listing import Listed, alert_id, alert_table
@@ -22,12 +23,11 @@ from catalogtool.inputs._alerts.packets import (
     AnyPacket,
     Packet,
     first_packet,
-    list_packets,
-    read_packets,
 )
 from catalogtool.inputs._alerts.planes import Image, fill_cutouts
 from catalogtool.inputs._alerts.schema import Record
 from catalogtool.inputs._alerts.seen import SeenIds
+from catalogtool.inputs._alerts.walk import list_packets
 from catalogtool.inputs._base import Cutouts
 from catalogtool.inputs._base import Format as BaseFormat
 from catalogtool.inputs._listing import files_ending
