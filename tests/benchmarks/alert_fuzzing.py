@@ -92,7 +92,7 @@ class Reader:
                 continue
             images = source.images(read.record)
             wanted = [images.get(band) for band in source.survey.band_names]
-            fill_cutouts(self.batch, 0, wanted, source.cut_side(read.measurement))
+            fill_cutouts(self.batch, 0, wanted, source.edge(read.measurement))
             self.pending.append(read.measurement)
             if len(self.pending) == TOGETHER:
                 self.flush()

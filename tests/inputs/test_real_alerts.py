@@ -8,6 +8,7 @@ import fastavro
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from alert_files import read_all
 from alert_samples import (
@@ -99,3 +100,25 @@ def by_astropy(value: Any) -> npt.NDArray[Any] | None:  # noqa: ANN401
         fits.open(io.BytesIO(stream.read()), ignore_missing_simple=True) as file,
     ):
         return np.array(file[0].data, dtype=np.float32)
+
+
+def test_facts_are_those_that_the_packets_hold(data_folder: Path) -> None:
+    rows, cutouts = read_all(str(data_folder / "ztf-alerts" / "packets"))
+    assert cutouts.facts is not None
+    table = pq.read_table(data_folder / "ztf-alerts" / "candidates.parquet")
+    places = {candid: row for row, candid in enumerate(table.column("candid").to_pylist())}
+    known = [i for i, candid in enumerate(rows.column("object_id").to_pylist()) if candid in places]
+    assert len(known) > 100
+    expected = table.take([places[rows.column("object_id")[i].as_py()] for i in known])
+    facts = cutouts.facts.take(known)
+    for name in ("magpsf", "sgscore1", "distpsnr3", "chinr", "ncovhist", "ra", "rb", "classtar"):
+        values = expected.column(name).cast(pa.float64()).to_numpy()
+        unknown = ~(values > -99)
+        column = facts.column(name)
+        np.testing.assert_array_equal(column.is_null().to_numpy(), unknown)
+        np.testing.assert_array_equal(
+            column.to_numpy()[~unknown], values[~unknown].astype(np.float32)
+        )
+    bands = [{1: "g", 2: "r"}[fid] for fid in expected.column("fid").to_pylist()]
+    assert facts.column("band").to_pylist() == bands
+    assert rows.take(known).column("source_id").to_pylist() == expected["objectId"].to_pylist()

@@ -94,9 +94,11 @@ def test_cutouts_at_a_detectors_edge_keep_their_object_in_the_centre(
     for image in images:
         image[source] = 7
     record = candidate(1, images, **{"mindtoedge": 17.0, **where})
-    cutouts = Format(alert_survey(), None).decode([packet(record)])
-    assert (cutouts.images[0, :, 31, 31] == 7).all()
-    assert (cutouts.flags == Flag.PADDED).all()
+    for size_pix in (63, 101, 21):
+        cutouts = Format(alert_survey(size_pix), None).decode([packet(record)])
+        centre = size_pix // 2
+        assert (cutouts.images[0, :, centre, centre] == 7).all()
+        assert (cutouts.flags == Flag.PADDED).all()
 
 
 def test_nan_infinite_and_fill_values_are_masked() -> None:

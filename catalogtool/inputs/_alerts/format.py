@@ -24,7 +24,7 @@ from catalogtool.inputs._alerts.packets import (
     Packet,
     first_packet,
 )
-from catalogtool.inputs._alerts.planes import Image, fill_cutouts
+from catalogtool.inputs._alerts.planes import Edge, Image, fill_cutouts
 from catalogtool.inputs._alerts.schema import Record
 from catalogtool.inputs._alerts.seen import SeenIds
 from catalogtool.inputs._alerts.walk import list_packets
@@ -96,9 +96,9 @@ class AlertFormat(BaseFormat):
     def detections(self, record: Record, documents: dict[str, str]) -> pa.Table:
         """Current and earlier detections and limits, of `HISTORY_SCHEMA` without the id."""
 
-    def cut_side(self, measurement: Measurement) -> tuple[int, int]:  # noqa: ARG002
-        """For y and x, where the edge of a detector cut the cutouts: -1, 0 or 1."""
-        return (0, 0)
+    def edge(self, measurement: Measurement) -> Edge | None:  # noqa: ARG002
+        """Where the edge of a detector may have cut the cutouts off, if near."""
+        return None
 
     @property
     def pixel_flags(self) -> Flag:
@@ -186,7 +186,7 @@ class AlertFormat(BaseFormat):
             measurements[index] = found.measurement
             images = self.images(found.record)
             wanted = [images.get(band) for band in bands]
-            fill_cutouts(cutouts, index, wanted, self.cut_side(found.measurement))
+            fill_cutouts(cutouts, index, wanted, self.edge(found.measurement))
             if self.pixel_flags:
                 cutouts.flags[index, (cutouts.flags[index] & FATAL) == 0] |= self.pixel_flags
         return replace(cutouts, facts=self.facts(measurements))
