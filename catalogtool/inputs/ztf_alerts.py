@@ -103,10 +103,9 @@ class Format(AlertFormat):
 
     def edge(self, measurement: Measurement) -> Edge | None:
         """Where the edge of the detector may have cut the cutouts off, if near."""
-        x, y, distance = (measurement.get(name) for name in _SITE)
-        if not all(isinstance(number, int | float) for number in (x, y, distance)):
-            return None
-        if not distance < _HALF_PIX:
+        site = (measurement.get(name) for name in _SITE)
+        x, y, distance = (v if isinstance(v, int | float) else np.inf for v in site)
+        if distance >= _HALF_PIX or np.inf in {x, y}:
             return None
         return Edge(_CUTOUT_PIX, (-1 if y < _HALF_PIX else 1, -1 if x < _HALF_PIX else 1))
 
