@@ -67,12 +67,7 @@ class Plan:
 
     def context(self, model_id: str) -> CatalogContext:
         """What the catalog's columns depend on."""
-        return CatalogContext(
-            classes=self.survey.labels.classes,
-            bands=self.survey.band_names,
-            per_band=self.survey.labels.per_band,
-            model_id=model_id,
-        )
+        return CatalogContext.of(self.survey, model_id)
 
 
 def make_plan(config: RunConfig, manifests_uri: str | None = None) -> Plan:
