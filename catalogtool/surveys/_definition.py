@@ -256,7 +256,7 @@ class TrainingOptions(Settings):
     """What makes the probabilities honest after training, `catalogtool.training.calibrate`. A
     temperature is one number; ``dirichlet`` needs hundreds of labels to be better."""
     entropy_weight: Annotated[float, Field(ge=0)] = 0.0
-    """How much the entropy of the predictions counts against the cross-entropy of the labels
+    """How much the entropy of the predictions counts against the loss of the labels
     (Carrasco-Davis et al. 2021: 0.5): probabilities of what is certain then stay below 1, so that
     candidates can be ranked."""
     class_balanced: bool = False
