@@ -22,7 +22,11 @@ def refuse_unequal_surveys(source: Survey, target: Survey, recipe: Recipe) -> No
     """
     _refuse_other_labels(source, target)
     mine, yours = (
-        (s.labels.kind, s.network_channels, min(recipe.crop_pix or s.cutout_size_pix, s.cutout_size_pix))
+        (
+            s.labels.kind,
+            s.network_channels,
+            min(recipe.crop_pix or s.cutout_size_pix, s.cutout_size_pix),
+        )
         for s in (source, target)
     )
     if mine != yours:
