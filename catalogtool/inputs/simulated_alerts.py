@@ -93,7 +93,8 @@ class Format(SimulatedCandidates):
     def _draw_block(self, block: int) -> Candidates:
         return draw_alerts(self.survey, block)
 
-    def _class_of(self, kind: str) -> str:
+    def class_of(self, kind: str) -> str:
+        """Class of a kind of candidates."""
         return class_of(kind, self.survey.labels.classes)
 
     def _object_ids(self, index: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:

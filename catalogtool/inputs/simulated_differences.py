@@ -28,7 +28,8 @@ class Format(SimulatedCandidates):
     def _draw_block(self, block: int) -> Candidates:
         return draw_candidates(self.survey, block)
 
-    def _class_of(self, kind: str) -> str:
+    def class_of(self, kind: str) -> str:
+        """Class of a kind of candidates."""
         return "real" if is_real(kind) else "bogus"
 
     def _check_classes(self) -> None:

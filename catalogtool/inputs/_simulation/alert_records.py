@@ -15,7 +15,13 @@ from catalogtool.inputs._simulation.light_curves import (
     draw_history,
 )
 from catalogtool.inputs._simulation.matches import MISSING, match
-from catalogtool.inputs._simulation.measurements import POGSON, Record, magnitude_of, measure
+from catalogtool.inputs._simulation.measurements import (
+    POGSON,
+    Record,
+    centroid,
+    magnitude_of,
+    measure,
+)
 from catalogtool.inputs._simulation.ztf_schema import PREVIOUS, field_names
 
 BANDS = {1: "g", 2: "r", 3: "i"}
@@ -76,6 +82,11 @@ class Sighting:
         """Number of the alert: night, exposure and place in it."""
         return candid_of(self.index, self.mjd)
 
+    @property
+    def pid(self) -> int:
+        """Number of the exposure."""
+        return self.candid // _PER_EXPOSURE
+
 
 @dataclass(frozen=True)
 class Alert:
@@ -110,10 +121,12 @@ def make_alert(
 ) -> Alert:
     """Measure an alert, look its neighbours up, and recall its history."""
     fid = int(rng.integers(1, 3))
+    right, up = centroid(found)
+    sources = [source.moved(-right, -up) for source in found.sources]
     candidate: Record = {
         **_exposure(sighting, fid, rng),
         **measure(camera, sighting.kind, found, rng),
-        **match(camera, found.sources, rng),
+        **match(camera, sources, rng),
     }
     candidate |= _solar_system(sighting.kind, candidate, rng)
     history = draw_history(sighting.kind, found.flux_counts, camera.flux_error_counts, rng)
@@ -128,7 +141,7 @@ def make_alert(
 
 def _exposure(sighting: Sighting, fid: int, rng: np.random.Generator) -> Record:
     """When and where, and the constants of the survey's calibration."""
-    pid = sighting.candid // _PER_EXPOSURE
+    pid = sighting.pid
     rcid, field = (int(number) for number in rng.integers((0, 200), (64, 880)))
     jd = sighting.mjd + _JD_OF_MJD
     right, up = _POSITION_SCATTER_DEG * rng.standard_normal(2)

@@ -107,12 +107,16 @@ class SimulatedCandidates(Format):
             rng,
         )
 
+    def name_of(self, kind: str, index: int) -> str:
+        """Name that a candidate has in the survey; it tells the kind."""
+        return f"sim-{self.survey.name}-{kind}-{index:06d}"
+
     @abstractmethod
     def _draw_block(self, block: int) -> Candidates:
         """Draw `BLOCK` candidates."""
 
     @abstractmethod
-    def _class_of(self, kind: str) -> str:
+    def class_of(self, kind: str) -> str:
         """Class of a kind of candidates."""
 
     @abstractmethod
@@ -123,8 +127,7 @@ class SimulatedCandidates(Format):
         return index
 
     def _source_id(self, index: int) -> str:
-        kind = self._block(index // BLOCK).kind[index % BLOCK]
-        return f"sim-{self.survey.name}-{kind}-{index:06d}"
+        return self.name_of(self._block(index // BLOCK).kind[index % BLOCK], index)
 
     @staticmethod
     def _fill(cutouts: Cutouts, position: int, drawn: Difference) -> None:
@@ -136,7 +139,7 @@ class SimulatedCandidates(Format):
         classes = self.survey.labels.classes
         of_class = {name: [float(name == other) for other in classes] for name in classes}
         return [
-            of_class[self._class_of(kind)] if labelled else None
+            of_class[self.class_of(kind)] if labelled else None
             for kind, labelled in zip(candidates.kind.tolist(), candidates.is_labelled, strict=True)
         ]
 

@@ -1,5 +1,6 @@
 """What catalogs have near a simulated candidate: the template's, Pan-STARRS' and Gaia's sources."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,13 +26,13 @@ class _Neighbour(NamedTuple):
     is_star: bool
 
 
-def match(camera: Camera, sources: tuple[Source, ...], rng: np.random.Generator) -> Record:
+def match(camera: Camera, sources: Sequence[Source], rng: np.random.Generator) -> Record:
     """Fields of a packet's candidate that come from catalogs; nearest sources first.
 
     Parameters
     ----------
     camera : Camera
-    sources : tuple of Source
+    sources : sequence of Source
         Relative to the candidate.
     rng : Generator
         Of the catalogs' errors.

@@ -7,6 +7,7 @@ from catalogtool.inputs._base import FloatArray
 from catalogtool.inputs._simulation.camera import DIFFERENCE, SCIENCE, Camera
 from catalogtool.inputs._simulation.candidates import is_real
 from catalogtool.inputs._simulation.differences import Difference
+from catalogtool.inputs._simulation.field import Floats
 from catalogtool.inputs._simulation.light import FWHM_TO_SIGMA
 from catalogtool.inputs._simulation.satellites import SATELLITES
 
@@ -20,6 +21,8 @@ _BOX = 2  # pixels on either side of the central one in which neighbours are cou
 _APERTURES_PIX = (4.0, 9.0)
 _FAINTEST_APERTURE = 0.05  # relative to the flux of the point source
 _WIDTHS_PIX = (0.8, 10.0)
+_REACH_PIX = 8  # of moments
+_LEAST_VARIANCE, _LEAST_CURVATURE = 0.05, 0.02  # that noise leaves: square pixels, and one over
 _QUADRANT_PIX = (3072.0, 3080.0)
 
 # Mean and scatter of a score's logit.
@@ -97,27 +100,41 @@ def _apertures(found: Difference, flux: float, magnitude: float, zeropoint: floa
     return {**fields, "magdiff": aperture - magnitude}
 
 
-def _shape(found: Difference, rng: np.random.Generator) -> Record:
-    """Widths from moments under a Gaussian weight, as wide as a point source, corrected for it."""
-    image = np.where(found.mask[DIFFERENCE], 0, found.images[DIFFERENCE]).astype(np.float64)
-    reach = min(len(image) // 2, 8)
-    centre = len(image) // 2
-    window = image[centre - reach : centre + reach + 1, centre - reach : centre + reach + 1]
-    along = np.arange(-reach, reach + 1)
-    sigma = found.fwhm_pix[1] * FWHM_TO_SIGMA
-    weight = np.exp(-0.5 * (along**2 + along[:, None] ** 2) / sigma**2)
-    light = np.clip(window, 0, None) * weight
+def centroid(found: Difference) -> tuple[float, float]:
+    """Where a candidate is relative to the middle of the central pixel: pixels right and up.
+
+    Under a weight as wide as a point source, a point source's mean is half as far off.
+    """
+    light, along, _ = _weighted(found)
     total = max(float(light.sum()), 1e-9)
-    xx, yy = float((light * along**2).sum() / total), float((light * along[:, None] ** 2).sum())
-    yy /= total
-    xy = float((light * along * along[:, None]).sum() / total)
+    right, up = (2 * float((light.sum(axis=axis) * along).sum()) / total for axis in (0, 1))
+    return float(np.clip(right, -1, 1)), float(np.clip(up, -1, 1))
+
+
+def _weighted(found: Difference) -> tuple[Floats, Floats, float]:
+    """Light of the difference under a Gaussian weight, its pixels along an axis, and the width."""
+    image = np.where(found.mask[DIFFERENCE], 0, found.images[DIFFERENCE])
+    centre = len(image) // 2
+    reach = min(centre, _REACH_PIX)
+    window = image[centre - reach : centre + reach + 1, centre - reach : centre + reach + 1]
+    along = np.arange(-reach, reach + 1, dtype=np.float64)
+    sigma = found.fwhm_pix[1] * FWHM_TO_SIGMA
+    profile = np.exp(-0.5 * (along / sigma) ** 2)
+    return np.clip(window, 0, None) * profile * profile[:, None], along, sigma
+
+
+def _shape(found: Difference, rng: np.random.Generator) -> Record:
+    """Widths from moments under a Gaussian weight as wide as a point source, corrected for it."""
+    light, along, sigma = _weighted(found)
+    light /= max(float(light.sum()), 1e-9)
+    xx, yy = (float((light.sum(axis=axis) * along**2).sum()) for axis in (0, 1))
+    xy = float((light * along * along[:, None]).sum())
     middle, half = (xx + yy) / 2, float(np.hypot((xx - yy) / 2, xy))
     major, minor = (
-        float(np.sqrt(1 / max(1 / max(width, 0.05) - 1 / sigma**2, 0.02)))
+        float(1 / np.sqrt(max(1 / max(width, _LEAST_VARIANCE) - 1 / sigma**2, _LEAST_CURVATURE)))
         for width in (middle + half, middle - half)
     )
-    low, high = _WIDTHS_PIX
-    fwhm = float(np.clip(np.sqrt(major * minor) / FWHM_TO_SIGMA, low, high))
+    fwhm = float(np.clip(np.sqrt(major * minor) / FWHM_TO_SIGMA, *_WIDTHS_PIX))
     excess = max(fwhm / found.fwhm_pix[1] - 1.2, 0.0)
     classtar = 0.984 - 0.1 * excess - rng.exponential(0.01 + 0.3 / abs(found.snr))
     return {

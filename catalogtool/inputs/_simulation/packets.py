@@ -4,19 +4,26 @@ The same alert always gives the same bytes: nothing in a packet tells when it wa
 """
 
 import io
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Self
 
 import fastavro
 import numpy as np
 from isal import isal_zlib
 
 from catalogtool.inputs._base import FloatArray
-from catalogtool.inputs._simulation.alert_records import Alert
+from catalogtool.inputs._simulation.alert_records import Alert, Sighting
 from catalogtool.inputs._simulation.camera import BANDS
+from catalogtool.inputs._simulation.measurements import Record
 from catalogtool.inputs._simulation.ztf_schema import ALERT, VERSION
 
 _SCHEMA = fastavro.parse_schema(ALERT)
+# In Avro a record is its fields one after the other, so that parts of it are written by themselves.
+_FRONT, _HISTORY, _CUTOUTS = (
+    fastavro.parse_schema({**ALERT, "fields": ALERT["fields"][part]})
+    for part in (slice(0, 5), slice(5, 7), slice(7, None))
+)
 _FILE_ENDINGS = ("targ_sci", "ref", "targ_scimref")
 _GZIP = 31  # window bits of zlib for a gzip container
 _GZIP_LEVEL = 1
@@ -25,23 +32,71 @@ _SYNC = b"catalogtool-sync"
 """Ends every block of a container; fixed, so that bytes are."""
 
 
-def packet_of(alert: Alert) -> bytes:
-    """Write an alert as the content of an Avro file.
+@dataclass(frozen=True)
+class PacketParts:
+    """A packet before it is put together.
 
-    Notes
-    -----
-    Cutouts are gzipped FITS images of big-endian float32; masked pixels are NaN.
+    Attributes
+    ----------
+    sighting : Sighting
+    candidate : dict
+        Fields of the packet's candidate.
+    history : bytes
+        Earlier exposures, in Avro.
+    cutouts : tuple of bytes
+        Science, template and difference: gzipped FITS images of big-endian float32, in which
+        masked pixels are NaN.
     """
-    return pack(alert, encode_cutouts(alert))
 
+    sighting: Sighting
+    candidate: Record
+    history: bytes
+    cutouts: tuple[bytes, ...]
 
-def encode_cutouts(alert: Alert) -> tuple[bytes, ...]:
-    """The three cutouts of an alert, each a gzipped FITS file."""
-    found = alert.found
-    return tuple(
-        encode_image(np.where(mask, np.float32(np.nan), image))
-        for image, mask in zip(found.images, found.mask, strict=True)
-    )
+    @classmethod
+    def of(cls, alert: Alert) -> Self:
+        """Encode what takes longest of an alert."""
+        history = {"prv_candidates": alert.previous or None, "fp_hists": None}
+        return cls(
+            sighting=alert.sighting,
+            candidate=alert.candidate,
+            history=_encode(_HISTORY, history),
+            cutouts=tuple(
+                encode_image(np.where(mask, np.float32(np.nan), image))
+                for image, mask in zip(alert.found.images, alert.found.mask, strict=True)
+            ),
+        )
+
+    def seen_as(self, sighting: Sighting) -> Self:
+        """The same pixels and history as another alert, somewhere else."""
+        place = {"ra": sighting.ra, "dec": sighting.dec}
+        candidate = self.candidate | {
+            "candid": sighting.candid,
+            "pid": sighting.pid,
+            **place,
+            **{f"{name}nr": angle for name, angle in place.items()},
+        }
+        return replace(self, sighting=sighting, candidate=candidate)
+
+    def pack(self) -> bytes:
+        """Write the content of an Avro file with one record, uncompressed."""
+        front = {
+            "schemavsn": VERSION,
+            "publisher": "catalogtool (simulated)",
+            "objectId": self.sighting.name,
+            "candid": self.sighting.candid,
+            "candidate": self.candidate,
+        }
+        names = f"candid{self.sighting.candid}_pid{self.sighting.pid}"
+        cutouts = {
+            f"cutout{band.capitalize()}": {
+                "fileName": f"{names}_{ending}.fits.gz",
+                "stampData": packed,
+            }
+            for band, ending, packed in zip(BANDS, _FILE_ENDINGS, self.cutouts, strict=True)
+        }
+        body = _encode(_FRONT, front) + self.history + _encode(_CUTOUTS, cutouts)
+        return b"".join((_HEAD, _ONE, _encode("long", len(body)), body, _SYNC))
 
 
 def encode_image(image: FloatArray) -> bytes:
@@ -54,37 +109,9 @@ def encode_image(image: FloatArray) -> bytes:
     return packed
 
 
-def pack(alert: Alert, cutouts: tuple[bytes, ...]) -> bytes:
-    """Put an alert's record and its encoded cutouts into an Avro container."""
-    candid, pid = alert.sighting.candid, alert.candidate["pid"]
-    record: dict[str, Any] = {
-        "schemavsn": VERSION,
-        "publisher": "catalogtool (simulated)",
-        "objectId": alert.sighting.name,
-        "candid": candid,
-        "candidate": alert.candidate,
-        "prv_candidates": alert.previous or None,
-        "fp_hists": None,
-    }
-    for band, ending, packed in zip(BANDS, _FILE_ENDINGS, cutouts, strict=True):
-        record[f"cutout{band.capitalize()}"] = {
-            "fileName": f"candid{candid}_pid{pid}_{ending}.fits.gz",
-            "stampData": packed,
-        }
-    return _container(record)
-
-
-def _container(record: dict[str, Any]) -> bytes:
-    """An Avro container of one block with one record, uncompressed."""
-    block = io.BytesIO()
-    fastavro.schemaless_writer(block, _SCHEMA, record)
-    return b"".join((_HEAD, _ONE, _length(block.tell()), block.getvalue(), _SYNC))
-
-
-def _length(number: int) -> bytes:
-    """A whole number as Avro writes it."""
+def _encode(schema: Any, value: object) -> bytes:  # noqa: ANN401 - fastavro's word for a schema
     buffer = io.BytesIO()
-    fastavro.schemaless_writer(buffer, "long", number)
+    fastavro.schemaless_writer(buffer, schema, value)
     return buffer.getvalue()
 
 
@@ -96,7 +123,7 @@ def _head() -> bytes:
 
 
 _HEAD = _head()
-_ONE = _length(1)
+_ONE = _encode("long", 1)
 
 
 @lru_cache(maxsize=8)
