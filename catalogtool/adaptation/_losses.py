@@ -63,6 +63,6 @@ def entropy_regularised(loss: LabelLoss, weight: float) -> LabelLoss:
     return lambda logits, votes: loss(logits, votes) - weight * entropies(logits).mean()
 
 
-def label_loss(kind: Literal["votes", "class"]) -> LabelLoss:
-    """Choose the loss for a survey's kind of labels."""
-    return vote_rmse if kind == "votes" else cross_entropy
+def label_loss(kind: Literal["votes", "class"], entropy_weight: float = 0.0) -> LabelLoss:
+    """Choose the loss for a survey's kind of labels, and how much entropy counts against it."""
+    return entropy_regularised(vote_rmse if kind == "votes" else cross_entropy, entropy_weight)

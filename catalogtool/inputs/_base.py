@@ -42,11 +42,14 @@ class Cutouts:
         True excludes a pixel.
     flags : ndarray, shape (N, C), int32
         Bits of `catalogtool.flags.Flag`, per object and band.
+    facts : Table or None
+        What the input says of each object besides pixels, N rows; null where unknown.
     """
 
     images: FloatArray
     mask: npt.NDArray[np.bool_]
     flags: npt.NDArray[np.int32]
+    facts: pa.Table | None = None
 
 
 class Format(ABC):

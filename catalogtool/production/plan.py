@@ -67,12 +67,7 @@ class Plan:
 
     def context(self, model_id: str) -> CatalogContext:
         """What the catalog's columns depend on."""
-        return CatalogContext(
-            classes=self.survey.labels.classes,
-            bands=self.survey.band_names,
-            per_band=self.survey.labels.per_band,
-            model_id=model_id,
-        )
+        return CatalogContext.of(self.survey, model_id)
 
 
 def make_plan(config: RunConfig, manifests_uri: str | None = None) -> Plan:
@@ -108,14 +103,15 @@ def make_plan(config: RunConfig, manifests_uri: str | None = None) -> Plan:
                 label_domains(spec)
     else:
         trainings = read_trainings(storage.normalise(config.model))
-        _refuse_unfit(trainings[-1], survey, config.model)
+        _refuse_unfit(trainings[-1], survey, recipe, config.model)
     return Plan(config, layout, recipe, target, trainings)
 
 
-def _refuse_unfit(spec: TrainingSpec, survey: Survey, uri: str) -> None:
+def _refuse_unfit(spec: TrainingSpec, survey: Survey, recipe: Recipe, uri: str) -> None:
     mine = (spec.classes, spec.label_kind, spec.channels, spec.size_pix)
     labels = survey.labels
-    yours = (labels.classes, labels.kind, survey.network_channels, survey.cutout_size_pix)
+    size = recipe.crop_pix or survey.cutout_size_pix
+    yours = (labels.classes, labels.kind, survey.network_channels, size)
     if mine != yours:
         raise ModelError(
             f"{uri}: this model does not fit the survey {survey.name}: classes, kind of labels, "

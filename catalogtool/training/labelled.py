@@ -31,7 +31,7 @@ class LabelledDomain:
 
     def load(self, wanted: BoolArray, spec: TrainingSpec, shard: tuple[int, int]) -> Examples:
         """Read one worker's share of some of the labelled cutouts."""
-        return load_examples(open_domain(self.data), self.rows, wanted, spec.stretch, shard)
+        return load_examples(open_domain(self.data), self.rows, wanted, spec.preparation, shard)
 
 
 def label_domains(spec: TrainingSpec) -> dict[Domain, LabelledDomain]:

@@ -6,7 +6,7 @@ import torch
 
 from catalogtool import storage
 from catalogtool.adaptation import build_method
-from catalogtool.adaptation._base import Method
+from catalogtool.adaptation._base import LabelLoss, Method
 from catalogtool.adaptation._losses import label_loss
 from catalogtool.config.training import Domain, TrainingSpec
 from catalogtool.errors import LabelError, ModelError
@@ -109,7 +109,11 @@ def initial_network(spec: TrainingSpec, model_uri: str) -> Network:
 
 
 def _method_around(network: Network, spec: TrainingSpec) -> Method:
-    return build_method(spec.method, network, label_loss(spec.label_kind), spec.method_options)
+    return build_method(spec.method, network, _label_loss(spec), spec.method_options)
+
+
+def _label_loss(spec: TrainingSpec) -> LabelLoss:
+    return label_loss(spec.label_kind, spec.training.entropy_weight)
 
 
 def _shard(context: TrainingContext) -> tuple[int, int]:
@@ -142,7 +146,7 @@ def _load_data(
         if is_few or cutouts.any(axis=1).sum() < context.world_size:
             replicated.add(name)
         shard = (0, 1) if name in replicated else _shard(context)
-        train[name] = load_examples(open_domain(data), rows, cutouts, spec.stretch, shard)
+        train[name] = load_examples(open_domain(data), rows, cutouts, spec.preparation, shard)
         if not len(train[name]):
             raise LabelError(
                 f"survey {data.survey.name}: none of the {train[name].flagged} cutouts that this "

@@ -27,6 +27,8 @@ _DE_VAUCOULEURS = (
 _BULGE_RADIUS = 0.25  # of a galaxy with a disk, relative to the whole
 _PIXEL_VARIANCE = 1 / 12  # of the light of one point, spread over a pixel
 FWHM_TO_SIGMA = 0.4247  # of a Gaussian
+POINTS_PER_FWHM = 2.5
+"""How densely points make a trail that is smooth."""
 
 
 @dataclass(frozen=True)
