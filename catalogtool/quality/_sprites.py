@@ -63,16 +63,16 @@ def shrink(tones: Tones, largest_pix: int) -> Tones:
     Returns
     -------
     ndarray, shape (N, C, h, h), uint8
-        A block is masked where half of it or more is.
+        A block is masked where half of it or more is. Where H is no multiple of the blocks, the
+        pixels at the edges count twice or more.
     """
     count, channels, size = tones.shape[:3]
     factor = -(-size // largest_pix)
     if factor == 1:
         return tones
     side = -(-size // factor)
-    padded = np.full((count, channels, side * factor, side * factor), MASKED, dtype=np.uint8)
-    start = (side * factor - size) // 2
-    padded[:, :, start : start + size, start : start + size] = tones
+    before, after = (side * factor - size) // 2, -(-(side * factor - size) // 2)
+    padded = np.pad(tones, ((0, 0), (0, 0), (before, after), (before, after)), mode="edge")
     blocks = padded.reshape(count, channels, side, factor, side, factor)
     valid = blocks != MASKED
     seen = valid.sum(axis=(3, 5))

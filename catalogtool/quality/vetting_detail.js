@@ -124,11 +124,13 @@ function detailPane(actions) {
       element("h3", {}, "Light curve"), curveBox,
       element("h3", {}, "Elsewhere"), links(index),
       element("h3", {}, "Sky"), sky.drawing,
+      element("p", { class: "sub" }, "— Galactic plane, ┄ ecliptic; ra grows to the left, 180° is in the middle."),
       element("h3", {}, "Facts"), factsBox,
     );
     loadDetail(index).then((detail) => {
       if (shown !== index) return;
-      const drawn = detail.history && lightCurve(detail.history, value("observed_mjd", index));
+      const drawn = detail.history && lightCurve(
+        detail.history, value("observed_mjd", index), Math.max(300, curveBox.clientWidth));
       curveBox.replaceChildren(drawn ?? element("p", { class: "sub" }, "This input brings no light curve."));
       factsBox.replaceChildren(factsOf(index, detail.facts));
     }).catch((error) => curveBox.replaceChildren(element("p", { class: "banner" }, error.message)));

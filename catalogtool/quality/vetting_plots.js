@@ -54,10 +54,10 @@ function pointText(point) {
   return `${when}: ${point.magnitude.toFixed(2)}${error} mag${point.positive === false ? ", fainter than the template" : ""}`;
 }
 
-function lightCurve(history, zeroMjd) {
+function lightCurve(history, zeroMjd, width) {
   const points = historyPoints(history).filter((point) => point.magnitude !== null || point.limit !== null);
   if (!points.length) return null;
-  const [width, height, left, bottom, top] = [460, 220, 38, 34, 18];
+  const [height, left, bottom, top] = [220, 38, 34, 18];
   const brightness = points.flatMap((p) => (p.magnitude === null ? [p.limit]
     : [p.magnitude - (p.error ?? 0), p.magnitude + (p.error ?? 0)]));
   const zero = zeroMjd ?? Math.max(...points.map((point) => point.mjd));
@@ -97,7 +97,9 @@ function lightCurve(history, zeroMjd) {
     }
     drawing.append(group);
   });
-  [...new Set(points.map((point) => point.band))].sort().forEach((band, k) => {
+  const wavelengths = Object.keys(BANDS);
+  const bands = [...new Set(points.map((point) => point.band))];
+  bands.sort((a, b) => wavelengths.indexOf(a) - wavelengths.indexOf(b)).forEach((band, k) => {
     const [colour, shape] = bandStyle(band);
     drawing.append(marker(shape, left + 30 + 40 * k, 6, 4, { fill: colour }),
       svg("text", { x: left + 38 + 40 * k, y: 10 }, band));
@@ -128,7 +130,7 @@ function curve(points) {
 function skyMap() {
   const all = svg("path", { class: "all" });
   const current = svg("circle", { class: "current", r: 6 });
-  const drawing = svg("svg", { viewBox: "0 0 400 215", class: "sky", role: "img", "aria-label": "Sky" },
+  const drawing = svg("svg", { viewBox: "5 0 390 200", class: "sky", role: "img", "aria-label": "Sky" },
     svg("ellipse", { class: "sphere", cx: 200, cy: 100, rx: 190, ry: 95 }));
   for (let ra = 60; ra < 360; ra += 60) {
     const meridian = Array.from({ length: 37 }, (_, k) => [ra, 5 * k - 90]);
@@ -139,8 +141,7 @@ function skyMap() {
     drawing.append(svg("path", { class: "axis", d: curve(parallel) }));
   }
   drawing.append(svg("path", { class: "galaxy", d: curve(head.galacticPlane) }),
-    svg("path", { class: "ecliptic", d: curve(head.ecliptic) }), all, current,
-    svg("text", { x: 10, y: 211 }, "— Galactic plane   - - ecliptic   ra grows to the left, 180° in the middle"));
+    svg("path", { class: "ecliptic", d: curve(head.ecliptic) }), all, current);
   return {
     drawing,
     showAll(indices) {

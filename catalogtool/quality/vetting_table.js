@@ -24,23 +24,23 @@ function magnitudeText(index) {
   return `${magnitude.toFixed(2)}${error === null ? "" : ` ± ${error.toFixed(2)}`}`;
 }
 
-// key: column that it sorts by; text: what a row shows; share: length of a bar.
+// key: column that it sorts by; text or format: what a row shows of it; bar: its length shows it.
 const TABLE = [
   { key: null, title: "", width: 30, kind: "mark" },
   { key: null, title: "cutouts", width: 12 + 42 * head.channels.length, kind: "thumbs" },
-  { key: "source_id", title: "object", width: 168 },
-  { key: "predicted_class", title: "class", width: 86 },
-  { key: "score", title: "score", width: 76, number: true, format: fixed(3), bar: true },
-  { key: "real_bogus", title: "real", width: 72, number: true, format: fixed(3), bar: true },
+  { key: "source_id", title: "object", width: 138 },
+  { key: "predicted_class", title: "class", width: 82 },
+  { key: "score", title: "score", width: 74, hint: head.rankedBy, number: true, format: fixed(3), bar: true },
+  { key: "real_bogus", title: "real", width: 68, number: true, format: fixed(3), bar: true },
   { key: "age_days", title: "age, d", width: 76, number: true, format: fixed(1) },
-  { key: "magnitude_ab", title: "mag", width: 116, number: true, text: magnitudeText },
-  { key: "band", title: "band", width: 70 },
-  { key: "detections", title: "detections", width: 104, number: true },
+  { key: "magnitude_ab", title: "mag", width: 120, number: true, text: magnitudeText },
+  { key: "band", title: "band", width: 58 },
+  { key: "detections", title: "seen", width: 58, hint: "detections of the object", number: true },
   { key: "neighbour_arcsec", title: "neighbour", width: 112, number: true, text: neighbourText },
-  { key: "ra", title: "ra", width: 96, number: true, format: fixed(5) },
-  { key: "dec", title: "dec", width: 96, number: true, format: fixed(5) },
-  { key: "object_id", title: "detection", width: 182, number: true },
-  { key: "flags", title: "flags", width: 170, quiet: () => columns.flags.every((item) => !item) },
+  { key: "ra", title: "ra", width: 90, number: true, format: fixed(5) },
+  { key: "dec", title: "dec", width: 90, number: true, format: fixed(5) },
+  { key: "object_id", title: "detection", width: 176, number: true },
+  { key: "flags", title: "flags", width: 170 },
 ].filter((column) => column.key === null || known(column.key));
 
 const cellText = (column, index) => (
@@ -76,6 +76,7 @@ function candidateTable(onSelect, onSort) {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = column.title;
+    button.title = column.hint ?? "";
     button.style.width = `${column.width}px`;
     button.classList.toggle("n", Boolean(column.number));
     button.setAttribute("role", "columnheader");

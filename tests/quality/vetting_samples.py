@@ -76,18 +76,19 @@ def make_candidates(count: int, seed: int = 1) -> pa.Table:
     return pa.table(columns, schema=CANDIDATES)
 
 
-def make_history(mjd: float, seed: int) -> pa.Table:
+def make_history(candidate: dict[str, Any], seed: int) -> pa.Table:
     """A rising and falling light curve in two bands, with upper limits before it."""
     rng = np.random.default_rng(seed)
-    days = np.sort(np.concatenate([rng.uniform(-30, 0, 14), [0.0]]))
-    start = rng.uniform(-25, -2)
-    seen = (days >= start) | (days == 0)
-    limit = rng.uniform(20.2, 20.9, len(days))
-    magnitude = 17.5 + 0.012 * (days - start - 12) ** 2 + rng.normal(0, 0.05, len(days))
+    mjd, age = candidate["observed_mjd"], candidate["age_days"]
+    days = np.concatenate([-np.sort(rng.uniform(0, 30, 16))[::-1], [-age, 0.0]])
+    seen = days >= -age
+    limit = rng.uniform(20.6, 21.2, len(days))
+    shape = 0.012 * (days + age - 12) ** 2 + rng.normal(0, 0.05, len(days))
+    magnitude = candidate["magnitude_ab"] + shape - shape[-1]
     return pa.table(
         {
             "mjd": mjd + days,
-            "band": np.array(["g", "r"])[rng.integers(0, 2, len(days))],
+            "band": [*np.array(["g", "r"])[rng.integers(0, 2, len(days) - 1)], candidate["band"]],
             "magnitude_ab": pa.array(magnitude.astype("f4"), mask=~seen),
             "magnitude_error": pa.array(rng.uniform(0.03, 0.2, len(days)).astype("f4"), mask=~seen),
             "limit_mag_ab": limit.astype("f4"),
@@ -117,12 +118,12 @@ def make_sample(count: int, size_pix: int = 63) -> Sample:
     """A page of so many candidates; their cutouts repeat."""
     candidates = make_candidates(count)
     scenes = scale_cutouts(*make_scenes(min(count, _SCENES), size_pix))
-    times = candidates.column("observed_mjd").to_pylist()
 
     def read(start: int, stop: int) -> tuple[Tones, list[str]]:
         which = range(start, stop)
         facts = {"distnr": 1.25, "chinr": 0.7, "unknown": None}
-        texts = [detail_text(make_history(times[k], k), facts) for k in which]
+        some = candidates.slice(start, stop - start).to_pylist()
+        texts = [detail_text(make_history(one, k), facts) for k, one in zip(which, some, strict=True)]
         return scenes[[k % len(scenes) for k in which]], texts
 
     content = VettingContent(
