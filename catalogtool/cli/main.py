@@ -19,6 +19,7 @@ from catalogtool.cli import (
     publish,
     schedule,
     survey,
+    vet,
 )
 from catalogtool.errors import CatalogtoolError
 
@@ -33,6 +34,7 @@ app.command("produce")(produce.produce)
 app.command("compare")(compare.compare)
 app.command("publish")(publish.publish)
 app.command("download")(download.download)
+app.command("vet")(vet.vet)
 app.command("doctor")(doctor.doctor)
 app.add_typer(survey.app, name="survey")
 app.add_typer(method.app, name="method")

@@ -124,7 +124,9 @@ def detail_text(history: pa.Table | None, facts: dict[str, Any]) -> str:
     return _script_json(values)
 
 
-def render_vetting(content: VettingContent, read_details: ReadDetails) -> Iterator[tuple[str, bytes]]:
+def render_vetting(
+    content: VettingContent, read_details: ReadDetails
+) -> Iterator[tuple[str, bytes]]:
     """Files of the page by name, relative to its folder; the page itself comes last.
 
     Parameters
@@ -183,7 +185,11 @@ def _page(content: VettingContent, folder: str, thumbnail_pix: int, cutout_pix: 
         "classes": content.classes,
         "channels": content.channels,
         "rankedBy": content.ranked_by,
-        "thumbnails": {"columns": _THUMBNAILS.columns, "rows": _THUMBNAILS.rows, "pix": thumbnail_pix},
+        "thumbnails": {
+            "columns": _THUMBNAILS.columns,
+            "rows": _THUMBNAILS.rows,
+            "pix": thumbnail_pix,
+        },
         "cutouts": {"columns": _DETAILS.columns, "rows": _DETAILS.rows, "pix": cutout_pix},
         "galacticPlane": galactic_plane().round(2).tolist(),
         "ecliptic": ecliptic().round(2).tolist(),

@@ -123,7 +123,9 @@ def make_sample(count: int, size_pix: int = 63) -> Sample:
         which = range(start, stop)
         facts = {"distnr": 1.25, "chinr": 0.7, "unknown": None}
         some = candidates.slice(start, stop - start).to_pylist()
-        texts = [detail_text(make_history(one, k), facts) for k, one in zip(which, some, strict=True)]
+        texts = [
+            detail_text(make_history(one, k), facts) for k, one in zip(which, some, strict=True)
+        ]
         return scenes[[k % len(scenes) for k in which]], texts
 
     content = VettingContent(
