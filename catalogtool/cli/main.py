@@ -18,7 +18,9 @@ from catalogtool.cli import (
     produce,
     publish,
     schedule,
+    simulate,
     survey,
+    vet,
 )
 from catalogtool.errors import CatalogtoolError
 
@@ -33,10 +35,12 @@ app.command("produce")(produce.produce)
 app.command("compare")(compare.compare)
 app.command("publish")(publish.publish)
 app.command("download")(download.download)
+app.command("vet")(vet.vet)
 app.command("doctor")(doctor.doctor)
 app.add_typer(survey.app, name="survey")
 app.add_typer(method.app, name="method")
 app.add_typer(catalog.app, name="catalog")
+app.add_typer(simulate.app, name="simulate")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(job.app, name="job")
 app.add_typer(cluster.app, name="cluster")

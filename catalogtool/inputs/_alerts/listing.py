@@ -10,8 +10,8 @@ import pyarrow as pa
 from catalogtool.flags import FATAL, Flag
 from catalogtool.inputs._alerts.facts import Measurement, Numbers, numbers_of
 from catalogtool.inputs._alerts.seen import SeenIds
+from catalogtool.identifiers import object_id_of
 from catalogtool.inputs._base import MANIFEST_SCHEMA
-from catalogtool.inputs._names import object_id_of
 from catalogtool.inputs.labels import LabelTable
 
 _INT64 = range(-(2**63), 2**63)
