@@ -8,9 +8,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from catalogtool.flags import FATAL, Flag
+from catalogtool.identifiers import object_id_of
 from catalogtool.inputs._alerts.facts import Measurement, Numbers, numbers_of
 from catalogtool.inputs._alerts.seen import SeenIds
-from catalogtool.identifiers import object_id_of
 from catalogtool.inputs._base import MANIFEST_SCHEMA
 from catalogtool.inputs.labels import LabelTable
 
