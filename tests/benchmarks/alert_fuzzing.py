@@ -98,7 +98,7 @@ class Reader:
                 self.flush()
                 past = source._read(found, "history")
                 if not isinstance(past, Flag):
-                    source.detections(past.record, past.documents)
+                    source._history(past)
 
     def flush(self) -> None:
         """Facts of what was read."""

@@ -24,10 +24,10 @@ from input_samples import listed
 
 from catalogtool.errors import ManifestError
 from catalogtool.flags import Flag
+from catalogtool.identifiers import object_id_of
 from catalogtool.inputs._alerts import container
 from catalogtool.inputs._alerts.layout import Layout
 from catalogtool.inputs._alerts.seen import SeenIds
-from catalogtool.inputs._names import object_id_of
 from catalogtool.inputs.manifest import build_manifest
 from catalogtool.inputs.rubin_alerts import Format as RubinFormat
 from catalogtool.inputs.ztf_alerts import Format
@@ -151,6 +151,18 @@ def test_schemas_of_endless_values_are_refused(schema: Any) -> None:  # noqa: AN
         Layout(text, Format.fields)
 
 
+def test_fields_of_other_kinds_than_in_any_survey_are_no_trouble() -> None:
+    schema = json.loads(json.dumps(SCHEMA))
+    schema["fields"][4]["type"] = "long"  # of the earlier detections
+    data = packet(RECORDS[0] | {"prv_candidates": 5}, schema=schema)
+    source = Format(alert_survey(), None)
+    np.testing.assert_array_equal(source.decode([data]).images[0], PIXELS[0])
+    (found,) = container.packets_in(container.ByteSource([data]), source.fields, schema_of)
+    read = source._read(found, "history")
+    assert not isinstance(read, Flag)
+    assert source._history(read) is None
+
+
 def test_ids_seen_before_are_found_in_little_memory() -> None:
     rng = np.random.default_rng(1)
     seen, known = SeenIds(), set[int]()
@@ -198,7 +210,7 @@ def test_no_damage_to_a_file_stops_its_reader(
         source._measured(found)
         past = source._read(found, "history")
         if not isinstance(past, Flag):
-            source.detections(past.record, past.documents)
+            source._history(past)
     cutouts = source.decode([FILES[kind], data, FILES[kind]])
     np.testing.assert_array_equal(cutouts.images[0], cutouts.images[2])
     assert cutouts.facts is not None

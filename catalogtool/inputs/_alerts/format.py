@@ -49,6 +49,8 @@ HISTORY_SCHEMA = pa.schema(
 _ROWS_PER_TABLE = 4096
 _LOOKED_AT = 16
 _NOTHING: Measurement = {}
+_ODD = (DamagedError, AttributeError, KeyError, TypeError, ValueError)
+"""Also what those packets raise whose fields are of other kinds than in any survey."""
 _EXPECTED = (
     f"expected files {', '.join(ENDINGS)}; bare messages of a stream also need their schema as "
     "schema*.avsc in the same folder"
@@ -160,7 +162,7 @@ class AlertFormat(BaseFormat):
         """What listing asks of a packet; None if it cannot be read, or has no id."""
         try:
             measurement = self.measurement(found.read("listing"), found.documents)
-        except DamagedError:
+        except _ODD:
             return None
         return None if alert_id(measurement) is None else measurement
 
@@ -208,8 +210,8 @@ class AlertFormat(BaseFormat):
         ids = rows.column("object_id")
         tables = [HISTORY_SCHEMA.empty_table()]
         for index, found in self.packets(rows, "history"):
-            if not isinstance(found, Flag):
-                table = self.detections(found.record, found.documents).sort_by("mjd")
+            table = None if isinstance(found, Flag) else self._history(found)
+            if table is not None:
                 object_id = pa.repeat(ids[index], table.num_rows)
                 tables.append(table.add_column(0, HISTORY_SCHEMA.field(0), object_id))
         return pa.concat_tables(table.cast(HISTORY_SCHEMA) for table in tables)
@@ -233,9 +235,10 @@ class AlertFormat(BaseFormat):
     def _read(self, found: AnyPacket, purpose: Purpose) -> "ReadPacket | Flag":
         try:
             record = found.read(purpose)
-        except DamagedError:
+            measurement = self.measurement(record, found.documents)
+        except _ODD:
             return Flag.UNREADABLE
-        return ReadPacket(record, found.documents, self.measurement(record, found.documents))
+        return ReadPacket(record, found.documents, measurement)
 
 
 class ReadPacket(NamedTuple):
