@@ -216,6 +216,13 @@ class AlertFormat(BaseFormat):
                 tables.append(table.add_column(0, HISTORY_SCHEMA.field(0), object_id))
         return pa.concat_tables(table.cast(HISTORY_SCHEMA) for table in tables)
 
+    def _history(self, found: "ReadPacket") -> pa.Table | None:
+        """Light curve of one packet; None if it is of another kind than those of any survey."""
+        try:
+            return self.detections(found.record, found.documents).sort_by("mjd")
+        except _ODD:
+            return None
+
     def packets(
         self, rows: pa.Table, purpose: Purpose
     ) -> Iterator[tuple[int, "ReadPacket | Flag"]]:
