@@ -89,7 +89,8 @@ def _class_at(
     names = [name for name in CLASSES if name in classes]
     ends = np.cumsum([shares.get(name, 0.0) for name in names])
     found = np.searchsorted(ends, turn * ends[-1], side="right")
-    return np.array(names)[np.clip(found, 0, len(names) - 1)]
+    named: npt.NDArray[np.str_] = np.array(names)[np.clip(found, 0, len(names) - 1)]
+    return named
 
 
 def _draw_places(

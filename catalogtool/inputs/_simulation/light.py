@@ -205,7 +205,8 @@ def _add_windows(image: FloatArray, gaussians: Light, size: int) -> None:
     """Add Gaussians to an image, each in a window around its centre."""
     half = len(image) // 2
     corner = np.rint([gaussians.y, gaussians.x]).astype(np.int64) - size // 2
-    seen = ((corner > -half - size) & (corner <= half)).all(axis=0)
+    in_rows, in_columns = (corner > -half - size) & (corner <= half)
+    seen = in_rows & in_columns
     windows = _windows(gaussians.take(seen), corner[:, seen], size)
     around = np.zeros(np.add(image.shape, 2 * size), dtype=np.float32)
     places = (corner[:, seen] + half + size).T.tolist()
