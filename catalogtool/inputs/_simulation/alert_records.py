@@ -180,11 +180,9 @@ def _exposure(sighting: Sighting, fid: int, rng: np.random.Generator) -> Record:
 def _solar_system(kind: str, candidate: Record, rng: np.random.Generator) -> Record:
     if kind != "moving" or rng.random() > _KNOWN_SHARE:
         return {"ssdistnr": MISSING, "ssmagnr": MISSING, "ssnamenr": "null"}
-    magnitude = candidate["magpsf"]
-    assert isinstance(magnitude, float)
     return {
         "ssdistnr": float(rng.integers(0, 3)),
-        "ssmagnr": round(magnitude + float(rng.normal(0, 0.2)), 1),
+        "ssmagnr": round(candidate["magpsf"] + float(rng.normal(0, 0.2)), 1),
         "ssnamenr": str(rng.integers(1, 400_000)),
     }
 

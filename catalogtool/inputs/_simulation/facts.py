@@ -1,6 +1,7 @@
 """Facts of simulated alerts: what catalogs and networks are told of an alert besides its pixels."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -63,7 +64,7 @@ HISTORY = pa.schema(
 def facts_of(alerts: Sequence[Alert]) -> pa.Table:
     """Facts of some alerts, one row each: a table of `FACTS`."""
     rows = [alert.candidate for alert in alerts]
-    columns = {name: [_known(row[name]) for row in rows] for name in _MEASURED}
+    columns: dict[str, Any] = {name: [_known(row[name]) for row in rows] for name in _MEASURED}
     ra, dec = (np.array(columns[name], dtype=np.float64) for name in ("ra", "dec"))
     ecliptic, galactic = turned(ra, dec, ECLIPTIC), turned(ra, dec, GALACTIC)
     is_positive = [row["isdiffpos"] == "t" for row in rows]

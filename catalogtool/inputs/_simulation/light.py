@@ -187,7 +187,8 @@ def render(light: Light, psf: Psf, side: int) -> FloatArray:
     )
     corner = np.full((2, len(gaussians.flux)), -(side // 2))
     if side <= _SMALL_PIX:
-        return np.einsum("nij->ij", _windows(gaussians, corner, side))
+        together: FloatArray = np.einsum("nij->ij", _windows(gaussians, corner, side))
+        return together
     reach = np.ceil(_REACH * np.sqrt(gaussians.covariance[:, [0, 2]].max(axis=1, initial=0.0)))
     group = np.searchsorted(_REACHES_PIX, reach)
     image = np.zeros((side, side), dtype=np.float32)
@@ -238,8 +239,9 @@ def _windows(gaussians: Light, corner: npt.NDArray[np.int64], size: int) -> Floa
     determinant = xx * yy - xy**2
     height = gaussians.flux[:, None] / (2 * np.pi * np.sqrt(determinant))
     # Terms of one axis are cheap: only their sum is as large as the windows.
-    light = (yy / determinant * across**2).astype(np.float32)[:, None] * np.float32(-0.5)
-    light = light + (xx / determinant * up**2).astype(np.float32)[..., None] * np.float32(-0.5)
+    along_x = (yy / determinant * across**2).astype(np.float32) * np.float32(-0.5)
+    along_y = (xx / determinant * up**2).astype(np.float32) * np.float32(-0.5)
+    light: FloatArray = along_x[:, None] + along_y[..., None]
     if xy.any():
         tilt = (xy / determinant * across).astype(np.float32)
         light += tilt[:, None] * up.astype(np.float32)[..., None]
