@@ -13,6 +13,7 @@
         catalogs/<survey>_<kind>/     HATS collection
         quarantine/<kind>.parquet     rows without a position
         report.html
+        vetting/<class>/index.html    page to vet candidates on, and data-<identity>/ beside it
         commit.json                   written last: the run is finished and verified
       latest/<survey>.json            the newest finished run over all objects of a survey
       nights/<survey>/<date>.json     written when the run of an observing night is committed
@@ -162,6 +163,10 @@ class RunLayout:
     def report(self) -> str:
         """The page for people."""
         return storage.join(self.uri, "report.html")
+
+    def vetting(self, name: str) -> str:
+        """Folder of a page to vet candidates on."""
+        return storage.join(self.uri, "vetting", name)
 
     @property
     def commit(self) -> str:

@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional
 
 from catalogtool.adaptation._base import LabelLoss
+from catalogtool.adaptation._separation import entropies
 
 _EPS = 1e-8  # keeps the gradient of the square root finite where prediction and votes agree
 
@@ -44,6 +45,24 @@ def cross_entropy(logits: torch.Tensor, votes: torch.Tensor) -> torch.Tensor:
     return functional.cross_entropy(logits.float(), votes)
 
 
-def label_loss(kind: Literal["votes", "class"]) -> LabelLoss:
-    """Choose the loss for a survey's kind of labels."""
-    return vote_rmse if kind == "votes" else cross_entropy
+def entropy_regularised(loss: LabelLoss, weight: float) -> LabelLoss:
+    """Reward undecided predictions, so that few labels do not end in probabilities of 0 and 1.
+
+    ``L = loss - weight * mean_i H(p_i)`` with the entropy H in nats: for cross-entropy the loss of
+    Carrasco-Davis et al. 2021 (arXiv:2008.03309), whose weight is 0.5.
+
+    Parameters
+    ----------
+    loss : callable
+        Loss of logits (B, K) against votes (B, K).
+    weight : float
+        Of the entropy; 0 leaves the loss as it is.
+    """
+    if weight == 0:
+        return loss
+    return lambda logits, votes: loss(logits, votes) - weight * entropies(logits).mean()
+
+
+def label_loss(kind: Literal["votes", "class"], entropy_weight: float = 0.0) -> LabelLoss:
+    """Choose the loss for a survey's kind of labels, and how much entropy counts against it."""
+    return entropy_regularised(vote_rmse if kind == "votes" else cross_entropy, entropy_weight)

@@ -20,6 +20,7 @@ from catalogtool.cli import (
     schedule,
     simulate,
     survey,
+    vet,
 )
 from catalogtool.errors import CatalogtoolError
 
@@ -34,6 +35,7 @@ app.command("produce")(produce.produce)
 app.command("compare")(compare.compare)
 app.command("publish")(publish.publish)
 app.command("download")(download.download)
+app.command("vet")(vet.vet)
 app.command("doctor")(doctor.doctor)
 app.add_typer(survey.app, name="survey")
 app.add_typer(method.app, name="method")

@@ -7,6 +7,7 @@ from pydantic import NonNegativeInt, PositiveInt
 
 from catalogtool import __version__
 from catalogtool.config._base import Settings, canonical_json
+from catalogtool.preprocess.preparation import Preparation
 from catalogtool.surveys._definition import Name, Stretch, Survey, TrainingOptions
 
 Domain = Literal["source", "target_labelled", "target_unlabelled"]
@@ -41,8 +42,12 @@ class TrainingSpec(Settings):
     mirrored: dict[Name, Name] = {}
     """Class of the mirror image of a class, where it is another one."""
     channels: PositiveInt
+    """Bands seen at once."""
     size_pix: PositiveInt
+    """Side of the central part of a cutout that is seen."""
     stretch: Stretch
+    metadata: tuple[str, ...] = ()
+    """Facts of the input that are seen besides pixels."""
     training: TrainingOptions
     test_share: float
     label_count: NonNegativeInt | None
@@ -57,6 +62,11 @@ class TrainingSpec(Settings):
     starts_from: str | None
     """Identity of the training whose weights this one starts from; None: fresh weights."""
     code_version: str = __version__
+
+    @property
+    def preparation(self) -> Preparation:
+        """How cutouts are prepared for the network."""
+        return Preparation(self.size_pix, self.stretch, self.metadata)
 
     @property
     def identity(self) -> str:

@@ -2,13 +2,14 @@
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 import torch
 
 from catalogtool.catalogs._base import Predictions
 from catalogtool.catalogs._common import entropy_nat
 from catalogtool.flags import FATAL, Flag
 from catalogtool.inference.forms import FORMS, make_forward, predict_padded
-from catalogtool.preprocess.stretch import prepare
+from catalogtool.inputs._base import Cutouts
 from catalogtool.training.model import Model
 
 FloatArray = npt.NDArray[np.float32]
@@ -35,7 +36,9 @@ class Predictor:
     def __init__(self, model: Model, form: str, threads: int, minibatch: int) -> None:
         torch.set_num_threads(threads)
         spec = model.spec
-        shape = torch.Size((spec.channels, spec.size_pix, spec.size_pix))
+        self.preparation = spec.preparation
+        channels = self.preparation.channels(spec.channels)
+        shape = torch.Size((channels, spec.size_pix, spec.size_pix))
         self.spec = spec
         self.minibatch = minibatch
         self.calibration = model.calibration
@@ -43,43 +46,46 @@ class Predictor:
         """Entropy, before calibration."""
         self.forward = make_forward(model.network, FORMS[form], minibatch, shape)
 
-    def predict(self, images: FloatArray, mask: BoolArray, flags: IntArray) -> Predictions:
+    def predict(self, cutouts: Cutouts) -> Predictions:
         """Predict some objects.
 
         Parameters
         ----------
-        images : ndarray, shape (N, C, H, W), float32
-            Cutouts in survey units.
-        mask : ndarray, shape (N, C, H, W), bool
-            True excludes a pixel; NaN and infinity are excluded as well.
-        flags : ndarray, shape (N, C), int32
-            What reading found out.
+        cutouts : Cutouts
+            Of N objects; NaN and infinity are excluded like masked pixels.
 
         Returns
         -------
         Predictions
             One row per object and band where the network sees single bands, else one per object.
         """
-        count, bands = flags.shape
+        count, bands = cutouts.flags.shape
         rows = bands if self.spec.channels == 1 else 1
-        shape = (count * rows, self.spec.channels, *images.shape[2:])
-        images, mask = images.reshape(shape), mask.reshape(shape)  # (N * R, c, H, W)
-        found = np.bitwise_or.reduce(flags.reshape(count * rows, bands // rows), axis=1)  # (N * R,)
+        size = self.spec.size_pix
+        shape = (count * rows, self.spec.channels, size, size)
+        images = self.preparation.crop(cutouts.images).reshape(shape)  # (N * R, c, H, W)
+        mask = self.preparation.crop(cutouts.mask).reshape(shape)
+        found = cutouts.flags.reshape(count * rows, bands // rows)
+        found = np.bitwise_or.reduce(found, axis=1)  # (N * R,)
         found |= np.where(found & FATAL, 0, pixel_flags(images, mask))
         good = np.flatnonzero((found & FATAL) == 0)
         p = np.full((count * rows, len(self.spec.classes)), np.nan, dtype=np.float32)
         if len(good):
-            p[good] = self._probabilities(images[good], mask[good])
+            facts = None
+            if cutouts.facts is not None:
+                facts = cutouts.facts.take(pa.array(good // rows))
+            prepared = self.preparation.apply(images[good], mask[good], facts)
+            p[good] = self._probabilities(prepared)
         if self.unknown_threshold is not None:
             # Comparisons with NaN are false: there is no class to doubt without a prediction.
             found |= np.where(entropy_nat(p) > self.unknown_threshold, Flag.UNKNOWN_CLASS, 0)
         if self.calibration is not None and len(good):
             p[good] = self.calibration.apply_to_array(p[good])
-        return Predictions(p.reshape(count, rows, p.shape[1]), found.reshape(count, rows))
+        p = p.reshape(count, rows, p.shape[1])
+        return Predictions(p, found.reshape(count, rows), cutouts.facts)
 
-    def _probabilities(self, images: FloatArray, mask: BoolArray) -> FloatArray:
-        prepared = torch.from_numpy(prepare(images, mask, self.spec.stretch))
-        p = predict_padded(self.forward, prepared, self.minibatch).double()
+    def _probabilities(self, prepared: FloatArray) -> FloatArray:
+        p = predict_padded(self.forward, torch.from_numpy(prepared), self.minibatch).double()
         normalised: FloatArray = (p / p.sum(dim=1, keepdim=True)).float().numpy()
         return normalised
 

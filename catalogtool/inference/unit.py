@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -27,7 +27,6 @@ from catalogtool.inputs._base import Cutouts, Format
 from catalogtool.inputs.manifest import Manifest
 from catalogtool.layout import RunLayout
 from catalogtool.ledger import LedgerLine, PartLine
-from catalogtool.preprocess.stretch import prepare
 from catalogtool.surveys._definition import Survey
 from catalogtool.training.model import Model, load_model
 
@@ -108,12 +107,7 @@ class UnitWorker:
         self.choice = settle_form(task, model, self.source)
         self.predictor = Predictor(model, self.choice.name, task.threads, self.choice.minibatch)
         self.kinds = {name: load_kind(name) for name in task.kinds}
-        self.context = CatalogContext(
-            classes=task.survey.labels.classes,
-            bands=task.survey.band_names,
-            per_band=task.survey.labels.per_band,
-            model_id=model.model_id,
-        )
+        self.context = CatalogContext.of(task.survey, model.model_id)
 
     def process(self, unit: int) -> LedgerLine:
         """Read, predict and write one unit.
@@ -139,10 +133,11 @@ class UnitWorker:
 
     def _predict(self, rows: pa.Table) -> Predictions:
         chunks = read_ahead(self.reader, self.source, rows, chunk_objects(self.task.survey))
-        found = [self.predictor.predict(c.images, c.mask, c.flags) for c in chunks]
+        found = [self.predictor.predict(chunk) for chunk in chunks]
         return Predictions(
             probabilities=np.concatenate([p.probabilities for p in found]),
             flags=np.concatenate([p.flags for p in found]),
+            facts=join_facts([p.facts for p in found]),
         )
 
     def _write(
@@ -189,10 +184,12 @@ def _choose_form(task: UnitTask, model: Model, source: Format) -> FormChoice:
 def _sample(task: UnitTask, model: Model, source: Format) -> torch.Tensor:
     rows = task.manifest.read_unit(0).slice(0, _SAMPLE_OBJECTS)
     cutouts = source.read(rows)
-    spec = model.spec
-    shape = (-1, spec.channels, *cutouts.images.shape[2:])
-    images = prepare(cutouts.images.reshape(shape), cutouts.mask.reshape(shape), spec.stretch)
-    return torch.from_numpy(images[:_SAMPLE_CUTOUTS])
+    spec, preparation = model.spec, model.spec.preparation
+    shape = (-1, spec.channels, spec.size_pix, spec.size_pix)
+    images = preparation.crop(cutouts.images).reshape(shape)
+    mask = preparation.crop(cutouts.mask).reshape(shape)
+    prepared = preparation.apply(images, mask, cutouts.facts)
+    return torch.from_numpy(prepared[:_SAMPLE_CUTOUTS])
 
 
 def chunk_objects(survey: Survey) -> int:
@@ -211,6 +208,12 @@ def read_ahead(
         chunk, ahead = ahead.result(), reader.submit(source.read, following)
         yield chunk
     yield ahead.result()
+
+
+def join_facts(tables: Sequence[pa.Table | None]) -> pa.Table | None:
+    """Facts of consecutive chunks as one table; None where the input has none."""
+    known = [table for table in tables if table is not None]
+    return pa.concat_tables(known).combine_chunks() if len(known) == len(tables) else None
 
 
 def part_bytes(table: pa.Table) -> bytes:

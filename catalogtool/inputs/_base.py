@@ -43,7 +43,7 @@ class Cutouts:
     flags : ndarray, shape (N, C), int32
         Bits of `catalogtool.flags.Flag`, per object and band.
     facts : Table or None
-        What the input says of each object besides pixels: N rows, null where unknown.
+        What the input says of each object besides pixels, N rows; null where unknown.
     """
 
     images: FloatArray

@@ -12,6 +12,11 @@ def network_names() -> tuple[str, ...]:
     return module_names(__name__)
 
 
+def with_metadata(options: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """Options of a network that sees facts besides pixels; only those that take some have one."""
+    return options | {"metadata": names} if names else options
+
+
 def build_network(
     name: str, options: dict[str, Any], *, channels: int, classes: int, size_pix: int
 ) -> Network:

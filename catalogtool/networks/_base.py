@@ -29,6 +29,12 @@ class Network(nn.Module):
     def classify(self, features: torch.Tensor) -> torch.Tensor:
         """Logits of shape (B, K) from features of shape (B, D)."""
 
+    def fit_metadata(self, values: torch.Tensor) -> None:
+        """Learn centre and scale of facts, shape (N, F), NaN where unknown, before training.
+
+        Networks that see pixels alone have nothing to learn.
+        """
+
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits of shape (B, K); class probabilities are their softmax."""
         return self.classify(self.features(images))

@@ -23,7 +23,10 @@ _GREY_SHARE = 0.3
 
 
 def augment(
-    images: torch.Tensor, changes: tuple[str, ...], generator: torch.Generator
+    images: torch.Tensor,
+    changes: tuple[str, ...],
+    generator: torch.Generator,
+    bands: int | None = None,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Change cutouts at random, each by itself.
 
@@ -40,6 +43,9 @@ def augment(
         the channels in every channel.
     generator : Generator
         On the device of the images; the same state gives the same result.
+    bands : int or None
+        Channels that are bands; those after them say which pixels are valid, and have the geometry
+        of the cutout but none of its jitter. None: all are bands.
 
     Returns
     -------
@@ -60,7 +66,8 @@ def augment(
         affine, is_mirrored = _affine(images, changes, generator)
         images = resample(images, affine)
     if "jitter" in changes:
-        images = _jitter(images, generator)
+        jittered = _jitter(images[:, :bands], generator)
+        images = jittered if bands is None else torch.cat([jittered, images[:, bands:]], dim=1)
     return images, is_mirrored
 
 

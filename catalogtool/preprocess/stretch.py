@@ -12,6 +12,9 @@ _EIGHT_BIT_MAX = 255.0
 _UNIT_OFFSET = 0.5
 _UNIT_SCALE = 4.0  # images of galaxies have a scatter of about a quarter of the full range
 _MAD_TO_SIGMA = 1.4826  # of a normal distribution
+_HIGH_PERCENT = 99
+_TINY = 1e-8
+_CLIP = 2
 _ASINH_KNEE_SIGMA = 3.0  # linear below three times the noise, logarithmic above
 
 
@@ -24,29 +27,46 @@ def prepare(images: FloatArray, mask: BoolArray, stretch: Stretch) -> FloatArray
         Cutouts in survey units.
     mask : ndarray, shape (M, c, H, W), bool
         True excludes a pixel from the statistics; so do NaN and infinity.
-    stretch : {"minmax", "band_minmax", "asinh", "unit"}
+    stretch : {"minmax", "band_minmax", "channel_minmax", "percentile", "asinh", "unit"}
         ``minmax``: linear, valid pixels of a cutout to [0, 1]. ``band_minmax``: the same for
         every channel by itself. ``asinh``: like ``minmax`` after
         ``asinh((x - median) / (3 sigma))`` with sigma from the median absolute deviation.
-        ``unit``: ``(x / 255 - 0.5) * 4``, without any statistics.
+        ``unit``: ``(x / 255 - 0.5) * 4``, without any statistics. Two are those of stamp
+        classifiers: ``channel_minmax`` (Carrasco-Davis et al. 2021) is ``band_minmax`` with 0 in
+        excluded pixels. ``percentile`` (Reyes-Jainaga et al. 2023): every channel by itself is
+        ``clip((x - low) / (high - low + 1e-8), -2, 2)`` with the smallest and the 99th percentile
+        of ``|x|``, 0 in excluded pixels; as many channels follow, 1 where a pixel is valid.
 
     Returns
     -------
-    ndarray, shape (M, c, H, W), float32
-        Excluded pixels hold the median of the valid ones, in every channel by itself; a channel
-        without valid pixels holds 0, and so does a cutout of one constant value under ``minmax``,
-        and a channel of one under ``band_minmax``.
+    ndarray, shape (M, stretched_channels(stretch, c), H, W), float32
+        Where nothing else is said, excluded pixels hold the median of the valid ones, in every
+        channel by itself; a channel without valid pixels holds 0, and so does a cutout of one
+        constant value under ``minmax``, and a channel of one under ``band_minmax``.
     """
-    prepared = np.zeros_like(images, dtype=np.float32)
+    count, channels, height, width = images.shape
+    shape = (count, stretched_channels(stretch, channels), height, width)
+    prepared = np.zeros(shape, dtype=np.float32)
     valid = np.isfinite(images) & ~mask
-    for index in range(len(images)):
+    for index in range(count):
         prepared[index] = _prepare_one(images[index], valid[index], stretch)
     return prepared
 
 
+def stretched_channels(stretch: Stretch, bands: int) -> int:
+    """Channels that a stretch makes of some bands."""
+    return 2 * bands if stretch == "percentile" else bands
+
+
 def _prepare_one(image: FloatArray, valid: BoolArray, stretch: Stretch) -> FloatArray:
+    if stretch == "percentile":
+        scaled = np.stack([_percentile(*band) for band in zip(image, valid, strict=True)])
+        return np.concatenate([scaled, valid])
     if not valid.any():
         return np.zeros_like(image)
+    if stretch == "channel_minmax":
+        scaled = np.stack([_band_to_unit_range(*band) for band in zip(image, valid, strict=True)])
+        return np.where(valid, scaled, np.float32(0))
     if stretch == "unit":
         scaled = (image / np.float32(_EIGHT_BIT_MAX) - np.float32(_UNIT_OFFSET)) * np.float32(
             _UNIT_SCALE
@@ -73,6 +93,15 @@ def _to_unit_range(image: FloatArray, valid: BoolArray) -> FloatArray:
 
 def _band_to_unit_range(band: FloatArray, valid: BoolArray) -> FloatArray:
     return _to_unit_range(band, valid) if valid.any() else np.zeros_like(band)
+
+
+def _percentile(band: FloatArray, valid: BoolArray) -> FloatArray:
+    if not valid.any():
+        return np.zeros_like(band)
+    sizes = np.abs(band[valid])
+    low, high = sizes.min(), np.percentile(sizes, _HIGH_PERCENT)
+    scaled = (np.where(valid, band, low) - low) / np.float32(high - low + _TINY)
+    return np.where(valid, np.clip(scaled, -_CLIP, _CLIP), 0).astype(np.float32)
 
 
 def _asinh(image: FloatArray, valid: BoolArray) -> FloatArray:

@@ -6,7 +6,8 @@ from catalogtool.adaptation import method_names, read_method_options
 from catalogtool.catalogs import load_kind
 from catalogtool.errors import ConfigError
 from catalogtool.inputs import load_format
-from catalogtool.networks import build_network
+from catalogtool.networks import build_network, with_metadata
+from catalogtool.preprocess.preparation import Preparation
 from catalogtool.production.fit import refuse_single_views, refuse_unusable_changes
 from catalogtool.surveys import load_survey
 from catalogtool.surveys._definition import Recipe, Survey
@@ -52,12 +53,18 @@ def _refuse_single_views(survey: Survey, recipe: Recipe) -> None:
 
 
 def _build(survey: Survey, recipe: Recipe) -> object:
+    size = recipe.crop_pix or survey.cutout_size_pix
+    if size > survey.cutout_size_pix:
+        raise ConfigError(
+            f"crop_pix is {size}, and cutouts have {survey.cutout_size_pix} pixels; crop to less"
+        )
+    preparation = Preparation(size, recipe.stretch, recipe.metadata)
     return build_network(
         recipe.network,
-        recipe.network_options,
-        channels=survey.network_channels,
+        with_metadata(recipe.network_options, recipe.metadata),
+        channels=preparation.channels(survey.network_channels),
         classes=len(survey.labels.classes),
-        size_pix=survey.cutout_size_pix,
+        size_pix=size,
     )
 
 

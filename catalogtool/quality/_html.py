@@ -8,8 +8,17 @@ from string import Template
 
 def page(title: str, subtitle: str, body: str) -> str:
     """A whole page, which needs no other file; `body` is HTML."""
-    template = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
-    return Template(template).substitute(title=escape(title), subtitle=escape(subtitle), body=body)
+    return fill("page.html", title=escape(title), subtitle=escape(subtitle), body=body)
+
+
+def fill(template: str, **parts: str) -> str:
+    """A page from a template of this folder, in the colours of all pages; `parts` are HTML."""
+    return Template(resource(template)).substitute(theme=resource("theme.css"), **parts)
+
+
+def resource(name: str) -> str:
+    """Text of a file of this folder."""
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 def section(title: str, body: str) -> str:

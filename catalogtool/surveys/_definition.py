@@ -18,7 +18,7 @@ from catalogtool.config._base import Settings
 from catalogtool.units import Angle, Length, Magnitude
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Stretch = Literal["minmax", "band_minmax", "asinh", "unit"]
+Stretch = Literal["minmax", "band_minmax", "channel_minmax", "percentile", "asinh", "unit"]
 Select = Literal["labels", "unlabelled", "last"]
 SimulatedKind = Literal["spheroid", "disk", "irregular", "point_source", "lensed_arc"]
 RealKind = Literal["transient", "hostless", "variable_star", "moving", "nuclear"]
@@ -279,6 +279,10 @@ class TrainingOptions(Settings):
     calibration: Literal["none", "temperature", "dirichlet"] = "none"
     """What makes the probabilities honest after training, `catalogtool.training.calibrate`. A
     temperature is one number; ``dirichlet`` needs hundreds of labels to be better."""
+    entropy_weight: Annotated[float, Field(ge=0)] = 0.0
+    """How much the entropy of the predictions counts against the loss of the labels
+    (Carrasco-Davis et al. 2021: 0.5): probabilities of what is certain then stay below 1, so that
+    candidates can be ranked."""
     class_balanced: bool = False
     """Whether labelled cutouts are drawn so that all classes are shown equally often."""
 
@@ -292,6 +296,11 @@ class Recipe(Settings):
     method: Name
     source_survey: str
     stretch: Stretch
+    crop_pix: PositiveInt | None = None
+    """Side of the central part of a cutout that the network sees; None: all of it."""
+    metadata: tuple[str, ...] = ()
+    """Facts of the input, besides pixels, that the network sees: alerts have many. Positions among
+    them teach a network where its labels were."""
     method_options: dict[str, Any] = {}
     """Options of `method`; the methods that it starts from have their defaults."""
     label_count: NonNegativeInt | None = None

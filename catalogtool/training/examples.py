@@ -13,8 +13,8 @@ from catalogtool.flags import FATAL
 from catalogtool.inputs import load_format
 from catalogtool.inputs._base import Format, votes_of
 from catalogtool.inputs.manifest import labelled_rows, read_footer
-from catalogtool.preprocess.stretch import prepare
-from catalogtool.surveys._definition import Stretch, Survey
+from catalogtool.preprocess.preparation import Preparation
+from catalogtool.surveys._definition import Survey
 from catalogtool.training.split import BoolArray, FloatArray, IntArray, Labels
 
 _CHUNK_OBJECTS = 32
@@ -100,7 +100,7 @@ def load_examples(
     form: Format,
     rows: DomainRows,
     wanted: BoolArray,
-    stretch: Stretch,
+    preparation: Preparation,
     shard: tuple[int, int] = (0, 1),
 ) -> Examples:
     """Read cutouts into memory, in the order of their rows.
@@ -113,8 +113,8 @@ def load_examples(
         N objects.
     wanted : ndarray, shape (N, R), bool
         The cutouts to read.
-    stretch : {"minmax", "asinh", "unit"}
-        How pixels are scaled.
+    preparation : Preparation
+        How pixels are cropped and scaled.
     shard : (int, int)
         Index and number of the workers that share the objects out among them.
     """
@@ -122,15 +122,20 @@ def load_examples(
     chosen = np.flatnonzero(wanted.any(axis=1))[index::count]
     chunks = [chosen[i : i + _CHUNK_OBJECTS] for i in range(0, len(chosen), _CHUNK_OBJECTS)]
     with ThreadPoolExecutor(_READERS) as pool:
-        parts = list(pool.map(lambda c: _load_chunk(form, rows, wanted, c, stretch), chunks))
-    return _concatenate(parts, form.survey)
+        parts = list(pool.map(lambda c: _load_chunk(form, rows, wanted, c, preparation), chunks))
+    return _concatenate(parts, form.survey, preparation)
 
 
 def _load_chunk(
-    form: Format, rows: DomainRows, wanted: BoolArray, chosen: IntArray, stretch: Stretch
+    form: Format,
+    rows: DomainRows,
+    wanted: BoolArray,
+    chosen: IntArray,
+    preparation: Preparation,
 ) -> Examples:
     cutouts = form.read(rows.table.take(chosen))
-    images, mask, flags = cutouts.images, cutouts.mask, cutouts.flags
+    images, mask = preparation.crop(cutouts.images), preparation.crop(cutouts.mask)
+    flags = cutouts.flags
     if form.survey.labels.per_band:
         images, mask = images[:, :, None], mask[:, :, None]  # (N, R, 1, H, W)
     else:
@@ -138,8 +143,11 @@ def _load_chunk(
         flags = np.bitwise_or.reduce(flags, axis=1, keepdims=True)  # (N, 1)
     usable = (flags & FATAL) == 0
     objects, bands = np.nonzero(wanted[chosen] & usable)
+    facts = cutouts.facts
+    if facts is not None:
+        facts = facts.take(pa.array(objects))
     return Examples(
-        images=prepare(images[objects, bands], mask[objects, bands], stretch),
+        images=preparation.apply(images[objects, bands], mask[objects, bands], facts),
         votes=rows.labels.votes[chosen[objects], bands],
         object_id=rows.labels.object_id[chosen[objects]],
         band=bands,
@@ -147,10 +155,10 @@ def _load_chunk(
     )
 
 
-def _concatenate(parts: list[Examples], survey: Survey) -> Examples:
-    size = survey.cutout_size_pix
+def _concatenate(parts: list[Examples], survey: Survey, preparation: Preparation) -> Examples:
+    size, channels = preparation.size_pix, preparation.channels(survey.network_channels)
     empty = Examples(
-        images=np.zeros((0, survey.network_channels, size, size), dtype=np.float32),
+        images=np.zeros((0, channels, size, size), dtype=np.float32),
         votes=np.zeros((0, len(survey.labels.classes)), dtype=np.float32),
         object_id=np.zeros(0, dtype=np.int64),
         band=np.zeros(0, dtype=np.int64),

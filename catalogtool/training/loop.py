@@ -11,6 +11,7 @@ from torch import nn
 
 from catalogtool.adaptation._base import Batches, Method
 from catalogtool.config.training import DOMAINS, Domain, TrainingSpec
+from catalogtool.preprocess.metadata import unpack
 from catalogtool.surveys._definition import TrainingOptions
 from catalogtool.training import checkpoint
 from catalogtool.training.batches import batch_indices
@@ -85,6 +86,8 @@ class Trainer:
         self.steps = self.options.steps_per_epoch or self._steps()
         self.views = ViewMaker(spec, context.device, wants_strong=method.wants_strong)
         self.judged = self._judged()
+        if spec.metadata and spec.starts_from is None:
+            self._fit_metadata()
         self.optimiser = build_optimiser(method, self.options)
         self.wrapped: nn.Module = context.wrap(self.method)
         self.outcome = TrainingOutcome(Selection(self.options.select))
@@ -97,6 +100,14 @@ class Trainer:
             self._run_epoch()
         self.outcome.selection.finish(self.outcome.epochs - 1, self.method)
         return self.outcome
+
+    def _fit_metadata(self) -> None:
+        """Show the network the facts of all labelled examples of all workers."""
+        count = len(self.spec.metadata)
+        labelled = [examples for examples in self.data.train.values() if examples.is_labelled]
+        mine = [unpack(examples.images, count)[1] for examples in labelled]
+        together = np.concatenate(self.context.gather(np.concatenate(mine)))
+        self.method.network.fit_metadata(torch.from_numpy(together).to(self.context.device))
 
     def _batch_size(self, domain: Domain) -> int:
         """Cutouts of a domain in one step of this worker."""

@@ -12,7 +12,7 @@ from catalogtool import storage
 from catalogtool.config._base import build_settings, canonical_json
 from catalogtool.config.training import TrainingSpec
 from catalogtool.errors import ConfigError, ModelError, StorageError
-from catalogtool.networks import build_network
+from catalogtool.networks import build_network, with_metadata
 from catalogtool.networks._base import Network
 from catalogtool.networks._domain_norm import split_norms
 from catalogtool.training.calibration import Calibration
@@ -162,8 +162,8 @@ def build_fresh_network(spec: TrainingSpec) -> Network:
     """Network of a specification with new weights."""
     network = build_network(
         spec.network,
-        spec.network_options,
-        channels=spec.channels,
+        with_metadata(spec.network_options, spec.metadata),
+        channels=spec.preparation.channels(spec.channels),
         classes=len(spec.classes),
         size_pix=spec.size_pix,
     )

@@ -6,7 +6,7 @@ import torch
 
 from catalogtool import storage
 from catalogtool.adaptation import build_method
-from catalogtool.adaptation._base import Method
+from catalogtool.adaptation._base import LabelLoss, Method
 from catalogtool.adaptation._losses import label_loss
 from catalogtool.config.training import Domain, TrainingSpec
 from catalogtool.errors import LabelError, ModelError
@@ -19,6 +19,7 @@ from catalogtool.training.labelled import (
     LabelledDomain,
     label_domain,
     label_domains,
+    learns_from_target,
     main_domain,
     training_domains,
 )
@@ -78,6 +79,7 @@ def run_training(spec: TrainingSpec, model_uri: str, context: TrainingContext) -
         method,
         build=lambda: _method_around(initial_network(spec, model_uri), spec),
         source=_held_out_source(spec, domains, data, context),
+        target=_held_out_target(spec, main, context),
     )
     calibration, metrics["calibration"] = calibrate(training, tests.target)
     if context.rank == 0:
@@ -109,7 +111,11 @@ def initial_network(spec: TrainingSpec, model_uri: str) -> Network:
 
 
 def _method_around(network: Network, spec: TrainingSpec) -> Method:
-    return build_method(spec.method, network, label_loss(spec.label_kind), spec.method_options)
+    return build_method(spec.method, network, _label_loss(spec), spec.method_options)
+
+
+def _label_loss(spec: TrainingSpec) -> LabelLoss:
+    return label_loss(spec.label_kind, spec.training.entropy_weight)
 
 
 def _shard(context: TrainingContext) -> tuple[int, int]:
@@ -142,14 +148,15 @@ def _load_data(
         if is_few or cutouts.any(axis=1).sum() < context.world_size:
             replicated.add(name)
         shard = (0, 1) if name in replicated else _shard(context)
-        train[name] = load_examples(open_domain(data), rows, cutouts, spec.stretch, shard)
+        train[name] = load_examples(open_domain(data), rows, cutouts, spec.preparation, shard)
         if not len(train[name]):
             raise LabelError(
                 f"survey {data.survey.name}: none of the {train[name].flagged} cutouts that this "
                 "worker was to learn from can be read; check the input, or use fewer training "
                 "workers"
             )
-    validation = main.load(main.split.validation, spec, _shard(context))
+    chooser = main if learns_from_target(spec) else domains["source"]
+    validation = chooser.load(chooser.split.validation, spec, _shard(context))
     return TrainingData(train, validation, frozenset(replicated))
 
 
@@ -176,10 +183,19 @@ def _held_out_source(
     """Cutouts of the source whose labels taught nothing, where those may have to calibrate."""
     if spec.training.calibration == "none" or "source" not in domains:
         return None
-    if spec.target is None:
+    if not learns_from_target(spec):
         return data.validation
     source = domains["source"]
     return source.load(source.split.validation, spec, _shard(context))
+
+
+def _held_out_target(
+    spec: TrainingSpec, main: LabelledDomain, context: TrainingContext
+) -> Examples | None:
+    """Cutouts of a target that taught nothing, whose labels are there to calibrate by."""
+    if spec.target is None or spec.training.calibration == "none" or learns_from_target(spec):
+        return None
+    return main.load(main.split.validation, spec, _shard(context))
 
 
 def _describe(

@@ -5,6 +5,7 @@ import torch
 from catalogtool.adaptation._base import DomainBatch
 from catalogtool.config.training import TrainingSpec
 from catalogtool.preprocess.augment import augment
+from catalogtool.preprocess.preparation import Preparation
 from catalogtool.preprocess.strong import strengthen
 from catalogtool.training.examples import Examples
 from catalogtool.training.split import IntArray
@@ -27,6 +28,8 @@ class ViewMaker:
         self._weak = spec.training.augment
         self._strong = spec.training.strong if wants_strong else None
         self._device = device
+        self._bands = spec.channels
+        self._pixel_channels = Preparation(spec.size_pix, spec.stretch).channels(spec.channels)
         self._mirror_classes = torch.tensor(
             [spec.classes.index(spec.mirrored.get(name, name)) for name in spec.classes],
             device=device,
@@ -40,15 +43,24 @@ class ViewMaker:
         The strong view is a changed weak view: both are mirrored or neither is.
         """
         images = torch.from_numpy(examples.images[indices]).to(self._device)
-        images, is_mirrored = augment(images, self._weak, generator)
+        images, is_mirrored = self._changed(images, generator)
         votes = strong = None
         if examples.is_labelled:
             votes = torch.from_numpy(examples.votes[indices]).to(self._device)
             mirror_image = votes[:, self._mirror_classes]
             votes = torch.where(is_mirrored[:, None], mirror_image, votes)
         if self._strong is not None:
-            strong = _by_pixel(strengthen(images, self._strong, generator))
+            bands, rest = images[:, : self._bands], images[:, self._bands :]
+            strong = _by_pixel(torch.cat([strengthen(bands, self._strong, generator), rest], dim=1))
         return DomainBatch(_by_pixel(images), votes, strong)
+
+    def _changed(
+        self, images: torch.Tensor, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weak views; what is no pixel stays as it is, and what is no band keeps its values."""
+        pixels, facts = images[:, : self._pixel_channels], images[:, self._pixel_channels :]
+        pixels, is_mirrored = augment(pixels, self._weak, generator, self._bands)
+        return (torch.cat([pixels, facts], dim=1) if facts.shape[1] else pixels), is_mirrored
 
 
 def _by_pixel(images: torch.Tensor) -> torch.Tensor:

@@ -54,7 +54,7 @@ class Bench:
         name, labelled = domain.data.survey.name, domain.rows.labels.labelled
         if name not in self._read:
             form = open_domain(domain.data)
-            self._read[name] = load_examples(form, domain.rows, labelled, spec.stretch)
+            self._read[name] = load_examples(form, domain.rows, labelled, spec.preparation)
         everything = self._read[name]
         assert not everything.flagged
         chosen = wanted[labelled]

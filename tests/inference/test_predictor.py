@@ -12,6 +12,7 @@ from small_run import make_small_run
 from catalogtool.catalogs._common import entropy_nat
 from catalogtool.flags import FATAL, Flag
 from catalogtool.inference.predictor import Predictor, pixel_flags
+from catalogtool.inputs._base import Cutouts
 from catalogtool.training.calibration import Calibration
 from catalogtool.training.model import load_model
 
@@ -35,8 +36,8 @@ def test_result_depends_on_the_cutout_alone(predictor: Predictor, chosen: list[i
     images, mask, flags = cutouts(40)
     flags[7, 1] = Flag.UNREADABLE
     mask[9] = True
-    everything = predictor.predict(images, mask, flags)
-    some = predictor.predict(images[chosen], mask[chosen], flags[chosen])
+    everything = predictor.predict(Cutouts(images, mask, flags))
+    some = predictor.predict(Cutouts(images[chosen], mask[chosen], flags[chosen]))
     assert np.array_equal(some.probabilities, everything.probabilities[chosen], equal_nan=True)
     assert np.array_equal(some.flags, everything.flags[chosen])
 
@@ -47,7 +48,7 @@ def test_probabilities_sum_to_one_and_are_nan_exactly_where_flags_are_fatal(
     images, mask, flags = cutouts(20)
     flags[3, 0] = Flag.MISSING_BAND
     images[5] = 2.0
-    found = predictor.predict(images, mask, flags)
+    found = predictor.predict(Cutouts(images, mask, flags))
     fatal = (found.flags & FATAL) != 0
     assert np.flatnonzero(fatal).tolist() == [3, 5]
     assert np.isnan(found.probabilities[fatal]).all()
@@ -59,7 +60,7 @@ def _with_threshold(predictor: Predictor, threshold: float | None) -> np.ndarray
     images, mask, flags = cutouts(20)
     images[5] = 2.0
     predictor.unknown_threshold = threshold
-    found = predictor.predict(images, mask, flags)
+    found = predictor.predict(Cutouts(images, mask, flags))
     predictor.unknown_threshold = None
     entropy = entropy_nat(found.probabilities[:, 0])
     is_unknown = found.flags[:, 0] & Flag.UNKNOWN_CLASS != 0
@@ -90,14 +91,16 @@ def test_the_threshold_is_in_the_record_of_the_model(tmp_path: Path) -> None:
 def test_the_threshold_is_compared_before_calibration(tmp_path: Path) -> None:
     model = load_model(make_small_run(tmp_path).model_uri)
     images, mask, flags = cutouts(20)
-    raw = Predictor(model, "channels_last", threads=1, minibatch=16).predict(images, mask, flags)
+    raw = Predictor(model, "channels_last", threads=1, minibatch=16).predict(
+        Cutouts(images, mask, flags)
+    )
     entropy = entropy_nat(raw.probabilities[:, 0])
     threshold = float(np.median(entropy))
     sharp = Calibration(3 * torch.eye(2), torch.zeros(2))
     changes = {"metrics": model.metrics | {"unknown_threshold": threshold}, "calibration": sharp}
     predictor = Predictor(replace(model, **changes), "channels_last", threads=1, minibatch=16)
 
-    found = predictor.predict(images, mask, flags)
+    found = predictor.predict(Cutouts(images, mask, flags))
 
     is_unknown = found.flags[:, 0] & Flag.UNKNOWN_CLASS != 0
     np.testing.assert_array_equal(is_unknown, entropy > threshold)
@@ -107,8 +110,12 @@ def test_the_threshold_is_compared_before_calibration(tmp_path: Path) -> None:
 
 def test_no_object_at_all_and_only_flagged_objects_are_fine(predictor: Predictor) -> None:
     images, mask, flags = cutouts(2)
-    assert predictor.predict(images[:0], mask[:0], flags[:0]).probabilities.shape == (0, 1, 2)
-    found = predictor.predict(images, np.ones_like(mask), flags)
+    assert predictor.predict(Cutouts(images[:0], mask[:0], flags[:0])).probabilities.shape == (
+        0,
+        1,
+        2,
+    )
+    found = predictor.predict(Cutouts(images, np.ones_like(mask), flags))
     assert found.flags.tolist() == [[Flag.NO_VALID_PIXELS]] * 2
 
 
@@ -131,4 +138,4 @@ def test_flagged_cutouts_get_no_second_reason(predictor: Predictor) -> None:
     images, mask, flags = cutouts(1)
     flags[:] = Flag.MISSING_FILE
     mask[:] = True
-    assert predictor.predict(images, mask, flags).flags.tolist() == [[Flag.MISSING_FILE]]
+    assert predictor.predict(Cutouts(images, mask, flags)).flags.tolist() == [[Flag.MISSING_FILE]]

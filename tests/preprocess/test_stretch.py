@@ -7,7 +7,7 @@ import pytest
 from catalogtool.preprocess.stretch import prepare
 from catalogtool.surveys._definition import Stretch
 
-STRETCHES = ("minmax", "asinh", "unit")
+STRETCHES = ("minmax", "asinh", "unit", "channel_minmax", "percentile")
 
 
 def _cutouts(
@@ -34,6 +34,35 @@ def test_unit_uses_fixed_numbers_only() -> None:
     prepared = prepare(images, np.zeros_like(images, dtype=bool), "unit")
 
     np.testing.assert_allclose(prepared, [[[[-2, 2], [0, -1.2]]]], atol=1e-6)
+
+
+def test_channel_minmax_scales_every_channel_by_itself_and_leaves_zero_where_nothing_is() -> None:
+    images = np.array([[[[2, 4], [6, 1000]], [[3, 3], [3, 3]], [[1, 2], [3, 5]]]], dtype=np.float32)
+    mask = np.zeros(images.shape, dtype=bool)
+    mask[0, 0, 1, 1] = True
+    mask[0, 2] = True
+
+    prepared = prepare(images, mask, "channel_minmax")
+
+    np.testing.assert_array_equal(prepared[0, 0], [[0, 0.5], [1, 0]])
+    assert not prepared[0, 1:].any()  # constant, and without a valid pixel
+
+
+def test_percentile_equals_its_formula_and_adds_which_pixels_are_valid() -> None:
+    images, mask = _cutouts(count=2)
+    images[0, 0, 0, 0], images[0, 0, 0, 1] = np.nan, -500
+    valid = np.isfinite(images) & ~mask
+
+    prepared = prepare(images, mask, "percentile")
+
+    assert prepared.shape == (2, 4, 9, 9)
+    np.testing.assert_array_equal(prepared[:, 2:], valid)
+    for image, good, scaled in zip(images[0], valid[0], prepared[0], strict=False):
+        sizes = np.abs(image[good].astype(float))
+        low, high = sizes.min(), np.percentile(sizes, 99)
+        expected = np.clip((image[good] - low) / (high - low + 1e-8), -2, 2)
+        np.testing.assert_allclose(scaled[good], expected, rtol=1e-5, atol=1e-6)
+        assert not scaled[~good].any()
 
 
 def test_asinh_equals_its_formula() -> None:

@@ -14,10 +14,13 @@ from catalogtool.flags import Flag
 from catalogtool.inputs._base import Cutouts
 from catalogtool.inputs.simulated import Format
 from catalogtool.networks._domain_norm import has_domain_norm
+from catalogtool.preprocess.preparation import Preparation
 from catalogtool.training.context import SingleProcess
 from catalogtool.training.examples import load_examples, open_domain, read_labelled_rows
 from catalogtool.training.model import load_model
 from catalogtool.training.run import run_training
+
+PREPARATION = Preparation(24, "minmax")
 
 
 @pytest.fixture
@@ -119,7 +122,7 @@ def test_a_missing_model_to_start_from_is_an_error(domain: DomainData, tmp_path:
 def test_bands_become_cutouts_of_their_own(domain: DomainData) -> None:
     form, rows = open_domain(domain), read_labelled_rows(domain)
 
-    examples = load_examples(form, rows, rows.labels.labelled, "minmax")
+    examples = load_examples(form, rows, rows.labels.labelled, PREPARATION)
 
     assert len(examples) == rows.labels.labelled.sum() == 80
     assert examples.images.shape == (80, 1, 24, 24)
@@ -133,7 +136,7 @@ def test_the_shards_of_workers_are_the_whole(domain: DomainData) -> None:
     form, rows = open_domain(domain), read_labelled_rows(domain)
     wanted = rows.labels.labelled
 
-    shards = [load_examples(form, rows, wanted, "minmax", (rank, 3)) for rank in range(3)]
+    shards = [load_examples(form, rows, wanted, PREPARATION, (rank, 3)) for rank in range(3)]
 
     ids = [set(shard.object_id.tolist()) for shard in shards]
     assert sum(len(shard) for shard in shards) == wanted.sum()
@@ -150,7 +153,9 @@ def test_flagged_cutouts_are_left_out_and_counted(domain: DomainData) -> None:
 
     rows = read_labelled_rows(domain)
 
-    examples = load_examples(HalfBroken(domain.survey, None), rows, rows.labels.labelled, "minmax")
+    examples = load_examples(
+        HalfBroken(domain.survey, None), rows, rows.labels.labelled, PREPARATION
+    )
 
     assert examples.flagged == rows.labels.labelled[:, 0].sum() > 0
     assert len(examples) + examples.flagged == 80

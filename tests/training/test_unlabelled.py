@@ -9,8 +9,11 @@ import pytest
 from small_training import small_domain
 
 from catalogtool.config.training import DomainData
+from catalogtool.preprocess.preparation import Preparation
 from catalogtool.training.examples import load_examples, open_domain
 from catalogtool.training.unlabelled import draw_unlabelled
+
+PREPARATION = Preparation(24, "minmax")
 
 
 @pytest.fixture
@@ -66,7 +69,7 @@ def test_given_test_objects_are_left_out(domain: DomainData, tmp_path: Path) -> 
 def test_drawn_cutouts_are_read_like_any_other(domain: DomainData) -> None:
     pool = draw_unlabelled(domain, 12, seed=1)
 
-    examples = load_examples(open_domain(domain), pool.rows, pool.cutouts, "minmax")
+    examples = load_examples(open_domain(domain), pool.rows, pool.cutouts, PREPARATION)
 
     assert examples.images.shape == (12, 1, 24, 24)
     assert not examples.is_labelled

@@ -1,10 +1,13 @@
 """What a step sees of the examples."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from catalogtool.config.training import TrainingSpec
+from catalogtool.preprocess.metadata import pack, unpack
 from catalogtool.training.examples import Examples
 from catalogtool.training.views import ViewMaker
 
@@ -64,3 +67,24 @@ def test_both_views_of_a_cutout_have_the_same_handedness(spec: TrainingSpec) -> 
     for view in (batch.images, batch.strong):
         is_mirrored = view[:, 0, 8, 0] < view[:, 0, 8, -1]
         assert torch.equal(is_mirrored, batch.images[:, 0, 8, 0] < 0.5)
+
+
+def test_facts_and_validity_are_no_pixels_to_be_changed(spec: TrainingSpec) -> None:
+    """Of one band under `percentile` and two facts, jitter changes the band alone."""
+    changes = {"stretch": "percentile", "metadata": ("a", "b"), "size_pix": 16}
+    spec = spec.model_copy(update=changes)
+    examples = _examples()
+    validity = np.ones_like(examples.images)
+    facts = pack(np.concatenate([examples.images, validity], axis=1), np.full((COUNT, 2), np.nan))
+    examples = replace(examples, images=facts)
+    maker = _maker(spec, augment=("flip", "jitter"), wants_strong=True, strong=("noise",))
+
+    batch = maker.make(examples, np.arange(COUNT), _generator())
+
+    assert batch.strong is not None
+    for view in (batch.images, batch.strong):
+        assert view.shape == (COUNT, 3, 16, 16)
+        assert torch.equal(view[:, 1], torch.ones(COUNT, 16, 16))
+        assert unpack(view, 2)[1].isnan().all()
+        assert not unpack(view, 2)[0].isnan().any()
+    assert not torch.equal(batch.images[:, 0], batch.strong[:, 0])
