@@ -14,14 +14,15 @@ import pyarrow as pa
 import pytest
 from astropy.io import fits
 
+from catalogtool.flags import FATAL
 from catalogtool.inputs._simulation import ztf_schema
 from catalogtool.inputs._simulation.archive import Member, write_members
 from catalogtool.inputs._simulation.damage import DAMAGE
 from catalogtool.inputs._simulation.matches import MISSING
 from catalogtool.inputs._simulation.night import Night, write_night
 from catalogtool.inputs._simulation.packets import PacketParts
-from catalogtool.inputs._simulation.sky import ECLIPTIC, GALACTIC, turned
 from catalogtool.inputs.simulated_alerts import Format
+from catalogtool.inputs.ztf_alerts import Format as Reader
 from catalogtool.progress import Progress
 from catalogtool.surveys import load_survey
 
@@ -181,18 +182,37 @@ def test_broken_packets_are_named_counted_and_unreadable(tmp_path: Path) -> None
     assert Counter(row["class"] for row in rows if not row["damage"]) == written.classes
 
 
-def test_coordinates_agree_with_astropy() -> None:
-    from astropy.coordinates import BarycentricMeanEcliptic, SkyCoord
+def test_the_reader_of_packets_sees_what_the_format_draws(source: Format, tmp_path: Path) -> None:
+    night = str(tmp_path / "night.tar.gz")
+    write_night(night_of(30), night, Progress())
+    drawn = next(source.list_objects()).slice(0, 30)
+    reader = Reader(load_survey("ztf"), night)
+    listed = pa.concat_tables(reader.list_objects())
+    for name in ("object_id", "source_id"):
+        assert listed.column(name) == drawn.column(name)
+    for name in ("ra", "dec", "observed_mjd"):
+        np.testing.assert_allclose(listed.column(name), drawn.column(name), atol=1e-8)
+    read, expected = reader.read(listed), source.read(drawn)
+    np.testing.assert_array_equal(read.images, expected.images)
+    np.testing.assert_array_equal(read.mask, expected.mask)
+    assert read.facts is not None
+    assert read.facts.select(expected.facts.column_names).equals(expected.facts)
+    order = [("object_id", "ascending"), ("mjd", "ascending")]
+    curves = [
+        one.sort_by(order) for one in (reader.read_history(listed), source.read_history(drawn))
+    ]
+    for name in curves[0].column_names:
+        if name == "mjd":
+            np.testing.assert_allclose(*(one.column(name) for one in curves), atol=1e-8)
+        else:
+            assert curves[0].column(name).equals(curves[1].column(name)), name
 
-    rng = np.random.default_rng(3)
-    ra, dec = rng.uniform(0, 360, 50), rng.uniform(-90, 90, 50)
-    places = SkyCoord(ra, dec, unit="deg")
-    ecliptic = places.transform_to(BarycentricMeanEcliptic())
-    for frame, lon, lat in (
-        (ECLIPTIC, ecliptic.lon.deg, ecliptic.lat.deg),
-        (GALACTIC, places.galactic.l.deg, places.galactic.b.deg),
-    ):
-        longitude, latitude = turned(ra, dec, frame)
-        np.testing.assert_allclose(latitude, lat, atol=1e-4)
-        off = (longitude - lon + 180) % 360 - 180
-        np.testing.assert_allclose(off * np.cos(np.radians(lat)), 0, atol=1e-4)
+
+def test_the_reader_of_packets_flags_the_broken_ones(tmp_path: Path) -> None:
+    night = str(tmp_path / "night.tar.gz")
+    written = write_night(night_of(40, distinct=3, corrupt_share=0.5), night, Progress())
+    reader = Reader(load_survey("ztf"), night)
+    listed = pa.concat_tables(reader.list_objects())
+    fatal = (reader.read(listed).flags & FATAL).any(axis=1)
+    assert listed.num_rows == 40
+    assert fatal.sum() == sum(written.broken.values())
