@@ -57,13 +57,21 @@ class Recipe:
 
 S = Recipe()
 RECIPES = {
-    "paper": Recipe(options={"kernel": 3, "dropout": 0.5}, entropy=0.5, augment=(), steps=300, decay=0),
+    "paper": Recipe(
+        options={"kernel": 3, "dropout": 0.5}, entropy=0.5, augment=(), steps=300, decay=0
+    ),
     "looser": S,
     "asinh": replace(S, stretch="asinh"),
     "pre": replace(S, stretch="asinh", pretraining=600),
     "pre_minmax": replace(S, pretraining=600),
     "ms": Recipe(size_pix=63, stretch="asinh", network="multi_scale", options={"dropout": 0.5}),
-    "ms_pre": Recipe(size_pix=63, stretch="asinh", network="multi_scale", options={"dropout": 0.5}, pretraining=600),
+    "ms_pre": Recipe(
+        size_pix=63,
+        stretch="asinh",
+        network="multi_scale",
+        options={"dropout": 0.5},
+        pretraining=600,
+    ),
 }
 
 
@@ -90,14 +98,44 @@ def examples(images, votes, group) -> Examples:
     return Examples(images, votes.astype(np.float32), group, np.zeros(len(group), np.int64), 0)
 
 
-def train(network: Network, data: Examples, loss, recipe: Recipe, steps: int, seed: int, balanced: bool, backbone: float):
+def train(
+    network: Network,
+    data: Examples,
+    loss,
+    recipe: Recipe,
+    steps: int,
+    seed: int,
+    balanced: bool,
+    backbone: float,
+):
     spec = TrainingSpec(
-        network=recipe.network, network_options={}, method="source_only",
-        classes=tuple(f"c{i}" for i in range(data.votes.shape[1])), label_kind="class",
-        channels=data.images.shape[1], size_pix=data.images.shape[-1], stretch="unit",
-        training=TrainingOptions(batch_size=64, max_epochs=1, steps_per_epoch=steps, learning_rate=recipe.rate,
-            weight_decay=recipe.decay, backbone_factor=backbone, augment=recipe.augment, class_balanced=balanced, select="last"),
-        test_share=0.5, label_count=None, shots=None, seed=seed, source=None, target=None, starts_from=None)
+        network=recipe.network,
+        network_options={},
+        method="source_only",
+        classes=tuple(f"c{i}" for i in range(data.votes.shape[1])),
+        label_kind="class",
+        channels=data.images.shape[1],
+        size_pix=data.images.shape[-1],
+        stretch="unit",
+        training=TrainingOptions(
+            batch_size=64,
+            max_epochs=1,
+            steps_per_epoch=steps,
+            learning_rate=recipe.rate,
+            weight_decay=recipe.decay,
+            backbone_factor=backbone,
+            augment=recipe.augment,
+            class_balanced=balanced,
+            select="last",
+        ),
+        test_share=0.5,
+        label_count=None,
+        shots=None,
+        seed=seed,
+        source=None,
+        target=None,
+        starts_from=None,
+    )
     method = build_method("source_only", network, loss)
     fit(method, TrainingData({"source": data}, data.take(np.arange(0))), spec, SingleProcess())
 
@@ -110,7 +148,13 @@ def auxiliary_loss(logits, votes):
 
 def fresh(recipe, channels, classes, seed, **more):
     torch.manual_seed(seed)
-    return build_network(recipe.network, recipe.options | more, channels=channels, classes=classes, size_pix=recipe.size_pix)
+    return build_network(
+        recipe.network,
+        recipe.options | more,
+        channels=channels,
+        classes=classes,
+        size_pix=recipe.size_pix,
+    )
 
 
 _PRE: dict = {}
@@ -123,7 +167,16 @@ def member(alerts, images, votes, taught, excluded, recipe, seed, names, task):
         aux = tuple(n for n in AUXILIARY if not (task == "scores" and n == "drb"))
         targets = np.nan_to_num(quantiles(alerts.table(aux), pool), nan=_UNKNOWN)
         pre = fresh(recipe, images.shape[1], targets.shape[1], seed)
-        train(pre, examples(images[pool], targets[pool], alerts.object_id[pool]), auxiliary_loss, recipe, recipe.pretraining, seed, False, 1.0)
+        train(
+            pre,
+            examples(images[pool], targets[pool], alerts.object_id[pool]),
+            auxiliary_loss,
+            recipe,
+            recipe.pretraining,
+            seed,
+            False,
+            1.0,
+        )
         start = {k: v for k, v in pre.state_dict().items() if not k.startswith("head")}
     packed = images
     more = {}
@@ -135,9 +188,20 @@ def member(alerts, images, votes, taught, excluded, recipe, seed, names, task):
         net.fit_metadata(torch.from_numpy(alerts.table(names)[taught]))
     if start is not None:
         own = net.state_dict()
-        net.load_state_dict({k: v for k, v in start.items() if k in own and own[k].shape == v.shape}, strict=False)
+        net.load_state_dict(
+            {k: v for k, v in start.items() if k in own and own[k].shape == v.shape}, strict=False
+        )
     loss = entropy_regularised(cross_entropy, recipe.entropy)
-    train(net, examples(packed[taught], votes[taught], alerts.object_id[taught]), loss, recipe, recipe.steps, seed, True, recipe.backbone)
+    train(
+        net,
+        examples(packed[taught], votes[taught], alerts.object_id[taught]),
+        loss,
+        recipe,
+        recipe.steps,
+        seed,
+        True,
+        recipe.backbone,
+    )
     return net, packed
 
 
@@ -147,7 +211,15 @@ def predict(net, packed, votes, which, names):
     flipped = some.copy()
     flipped[:, :n] = some[:, :n, :, ::-1]
     group = np.zeros(len(which), np.int64)
-    return sum(predict_examples(net, examples(np.ascontiguousarray(x), votes[which], group), torch.device("cpu")) for x in (some, flipped)) / 2
+    return (
+        sum(
+            predict_examples(
+                net, examples(np.ascontiguousarray(x), votes[which], group), torch.device("cpu")
+            )
+            for x in (some, flipped)
+        )
+        / 2
+    )
 
 
 def forest(features, labels, seed):
@@ -164,7 +236,9 @@ def main() -> None:
     arguments = parser.parse_args()
     alerts = read_alerts(Path(os.environ["CATALOGTOOL_DATA"]))
     if arguments.task == "scores":
-        labels = np.where(np.isfinite(alerts.columns["drb"]), alerts.columns["drb"] >= 0.5, -1).astype(int)
+        labels = np.where(
+            np.isfinite(alerts.columns["drb"]), alerts.columns["drb"] >= 0.5, -1
+        ).astype(int)
         classes = 2
     else:
         labels = np.array([CLASSES.index(c) if c in CLASSES else -1 for c in alerts.weak_class])
@@ -195,21 +269,54 @@ def main() -> None:
             p = 0
             singles = []
             for m in range(recipe.members):
-                net, packed = member(alerts, images, votes, taught, excluded, recipe, fold + 100 * m, names, arguments.task)
+                net, packed = member(
+                    alerts,
+                    images,
+                    votes,
+                    taught,
+                    excluded,
+                    recipe,
+                    fold + 100 * m,
+                    names,
+                    arguments.task,
+                )
                 one = predict(net, packed, votes, test, names)
                 singles.append(score(one, test))
                 p = p + one
             took = time.perf_counter() - begin
-            features = images[:, :, ::1, ::1].reshape(len(images), -1) if recipe.size_pix <= 31 else stretched(alerts.images, S).reshape(len(images), -1)
+            features = (
+                images[:, :, ::1, ::1].reshape(len(images), -1)
+                if recipe.size_pix <= 31
+                else stretched(alerts.images, S).reshape(len(images), -1)
+            )
             table = np.nan_to_num(alerts.table(METADATA), nan=-1)
-            found = {"forest": score(forest(features[taught], labels[taught], fold).predict_proba(features[test]), test)}
+            found = {
+                "forest": score(
+                    forest(features[taught], labels[taught], fold).predict_proba(features[test]),
+                    test,
+                )
+            }
             if names:
-                found["forest_meta"] = score(forest(table[taught], labels[taught], fold).predict_proba(table[test]), test)
+                found["forest_meta"] = score(
+                    forest(table[taught], labels[taught], fold).predict_proba(table[test]), test
+                )
                 both = np.concatenate([features, table], axis=1)
-                found["forest_both"] = score(forest(both[taught], labels[taught], fold).predict_proba(both[test]), test)
-            rows.append({"net": score(p, test), "single": np.mean(singles), **found, "seconds": took})
+                found["forest_both"] = score(
+                    forest(both[taught], labels[taught], fold).predict_proba(both[test]), test
+                )
+            rows.append(
+                {"net": score(p, test), "single": np.mean(singles), **found, "seconds": took}
+            )
             print(name, fold, {k: round(float(v), 1) for k, v in rows[-1].items()}, flush=True)
-        print(name, "MEAN", {k: f"{np.mean([r[k] for r in rows]):.1f}±{np.std([r[k] for r in rows]):.1f}" for k in rows[0]}, flush=True)
+        print(
+            name,
+            "MEAN",
+            {
+                k: f"{np.mean([r[k] for r in rows]):.1f}±{np.std([r[k] for r in rows]):.1f}"
+                for k in rows[0]
+            },
+            flush=True,
+        )
 
 
 if __name__ == "__main__":
