@@ -53,17 +53,18 @@ class Recipe:
     entropy: float = 0.0
     augment: tuple[str, ...] = ("flip", "shift")
     members: int = 1
+    batch: int = 32
 
 
 S = Recipe()
+M = Recipe(size_pix=63, stretch="asinh", network="multi_scale", options={"widths": (24, 24, 32, 32, 32), "dropout": 0.3}, steps=300, rate=2e-3)
 RECIPES = {
-    "paper": Recipe(options={"kernel": 3, "dropout": 0.5}, entropy=0.5, augment=(), steps=300, decay=0),
+    "paper": Recipe(options={"kernel": 3, "dropout": 0.5}, entropy=0.5, augment=(), steps=300, decay=0, batch=64),
     "looser": S,
-    "asinh": replace(S, stretch="asinh"),
-    "pre": replace(S, stretch="asinh", pretraining=600),
-    "pre_minmax": replace(S, pretraining=600),
-    "ms": Recipe(size_pix=63, stretch="asinh", network="multi_scale", options={"dropout": 0.5}),
-    "ms_pre": Recipe(size_pix=63, stretch="asinh", network="multi_scale", options={"dropout": 0.5}, pretraining=600),
+    "s15": replace(S, stretch="asinh", size_pix=15),
+    "ms": M,
+    "ms_pct": replace(M, stretch="percentile"),
+    "ms_pre": replace(M, pretraining=400),
 }
 
 
@@ -78,6 +79,11 @@ def stretched(images: np.ndarray, recipe: Recipe) -> np.ndarray:
         sigma = 1.4826 * np.nanmedian(np.abs(flat - median[..., 0]), axis=2)[..., None, None]
         out = np.arcsinh((images - median) / (2 * np.maximum(sigma, 1e-6))) / 3
         out = out[:, :, cut, cut]
+    elif recipe.stretch == "percentile":
+        a = np.abs(images)
+        low = np.nanmin(a, axis=(2, 3), keepdims=True)
+        high = np.nanpercentile(a, 99, axis=(2, 3), keepdims=True)
+        out = np.clip((images - low) / (high - low + 1e-8), -2, 2)[:, :, cut, cut]
     else:
         out = images[:, :, cut, cut]
         low = np.nanmin(out, axis=(2, 3), keepdims=True)
@@ -95,7 +101,7 @@ def train(network: Network, data: Examples, loss, recipe: Recipe, steps: int, se
         network=recipe.network, network_options={}, method="source_only",
         classes=tuple(f"c{i}" for i in range(data.votes.shape[1])), label_kind="class",
         channels=data.images.shape[1], size_pix=data.images.shape[-1], stretch="unit",
-        training=TrainingOptions(batch_size=64, max_epochs=1, steps_per_epoch=steps, learning_rate=recipe.rate,
+        training=TrainingOptions(batch_size=recipe.batch, max_epochs=1, steps_per_epoch=steps, learning_rate=recipe.rate,
             weight_decay=recipe.decay, backbone_factor=backbone, augment=recipe.augment, class_balanced=balanced, select="last"),
         test_share=0.5, label_count=None, shots=None, seed=seed, source=None, target=None, starts_from=None)
     method = build_method("source_only", network, loss)
