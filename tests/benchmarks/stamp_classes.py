@@ -1,6 +1,6 @@
 """Networks on real ZTF alerts, and beside them a random forest that sees the same numbers.
 
-``CATALOGTOOL_DATA=... python tests/benchmarks/stamp_classes.py {cutouts,metadata,scores,labelled}
+``CATALOGTOOL_DATA=... python tests/benchmarks/stamp_classes.py [cutouts] [metadata] [scores] [labelled]
 [--recipes multi_scale] [--folds 0 1 2 3 4] [--members 1] [--inner]``
 
 ``cutouts`` and ``metadata``: balanced accuracy, in per cent, on the weak classes asteroid, SN, VS
@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,7 @@ from catalogtool.training.examples import Examples
 from catalogtool.training.loop import TrainingData, fit
 from catalogtool.training.predict import predict_examples
 
+QUESTIONS = ("cutouts", "metadata", "scores", "labelled")
 _TREES = 300
 _UNKNOWN = -9.0  # stands for an auxiliary target that is not known
 
@@ -383,7 +385,7 @@ def run_labelled(alerts: Alerts, data: Path, name: str, members: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("question", choices=("cutouts", "metadata", "scores", "labelled"))
+    parser.add_argument("questions", nargs="+", choices=QUESTIONS)
     parser.add_argument("--recipes", nargs="+", default=["multi_scale"], choices=RECIPES)
     parser.add_argument("--folds", nargs="+", type=int, default=list(range(5)))
     parser.add_argument("--members", type=int, default=1)
@@ -391,11 +393,12 @@ def main() -> None:
     arguments = parser.parse_args()
     data = Path(os.environ["CATALOGTOOL_DATA"])
     alerts = read_alerts(data)
-    for name in arguments.recipes:
-        if arguments.question == "labelled":
+    for name, question in product(arguments.recipes, arguments.questions):
+        if question == "labelled":
             run_labelled(alerts, data, name, arguments.members)
         else:
-            run(ask(arguments.question, alerts), alerts, name, arguments)
+            print(question, flush=True)
+            run(ask(question, alerts), alerts, name, arguments)
 
 
 if __name__ == "__main__":
