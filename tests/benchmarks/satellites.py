@@ -129,16 +129,15 @@ def main() -> None:
             found = predictions(scenario, train, test, seed, arguments)
             each = 100 * f1_score(truth, found, average=None, labels=np.arange(len(classes)))
             figures.append(each)
-            print(
-                scenario, seed, dict(zip(classes, each.round(1).tolist(), strict=True)), flush=True
-            )
+            named = dict(zip(classes, each.round(1).tolist(), strict=True))
+            print(scenario, seed, named, flush=True)
         of_class = np.array(figures)
         macro, satellite = of_class.mean(axis=1), of_class[:, classes.index("satellite")]
         seconds = (time.perf_counter() - begin) / arguments.seeds
         size = bytes_per_alert(scenario, train.images.shape[-1])
         print(
-            f"{scenario:<12} macro F1 {_text(macro)}, satellites {_text(satellite)}, {size:,} bytes "
-            f"an alert, {seconds:.0f} s a network",
+            f"{scenario:<12} macro F1 {_text(macro)}, satellites {_text(satellite)}, {size:,} "
+            f"bytes an alert, {seconds:.0f} s a network",
             flush=True,
         )
     packed = bytes_per_alert("packed", train.images.shape[-1])

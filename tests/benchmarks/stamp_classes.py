@@ -1,6 +1,6 @@
 """Networks on real ZTF alerts, and beside them a random forest that sees the same numbers.
 
-``CATALOGTOOL_DATA=... python tests/benchmarks/stamp_classes.py [cutouts] [metadata] [scores] [labelled]
+``python tests/benchmarks/stamp_classes.py {cutouts,metadata,scores,labelled} ...
 [--recipes multi_scale] [--folds 0 1 2 3 4] [--members 1] [--inner]``
 
 ``cutouts`` and ``metadata``: balanced accuracy, in per cent, on the weak classes asteroid, SN, VS
@@ -11,8 +11,9 @@ classes of ALeRCE, whose objects taught nothing.
 
 Folds hold classes in equal shares and objects once. ``--inner`` splits off a fifth of the alerts
 that teach and scores on them instead: recipes are chosen by it, test folds are for the final
-figures. Probabilities are means over cutouts and their mirror images; the networks themselves
-take the mean over quarter turns. It needs h5py.
+figures. Probabilities are means over cutouts and their mirror images; the networks themselves take
+the mean over the symmetries of the square, or over quarter turns. CATALOGTOOL_DATA names the folder
+of the data. It needs h5py.
 """
 
 import argparse
