@@ -8,14 +8,14 @@ from catalogtool.cli import console
 from catalogtool.cli.options import Json
 
 
-def vet(  # noqa: PLR0913, PLR0917 - the options of the command
+def vet(  # noqa: PLR0913 - the options of the command
     run: Annotated[str, typer.Argument(help="Folder of a run; with --survey, an output folder.")],
     survey: Annotated[str | None, typer.Option(help="Vet the newest run of this survey.")] = None,
     class_name: Annotated[
         str | None,
         typer.Option(
             "--class",
-            help="Class whose probability ranks the candidates. [default: sn, or the most probable]",
+            help="Class whose probability ranks them. [default: sn, or the most probable]",
         ),
     ] = None,
     min_score: Annotated[

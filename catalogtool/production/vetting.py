@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from catalogtool import __version__, storage
+from catalogtool.catalogs.morphology import ALL_BANDS
 from catalogtool.config._base import canonical_json
 from catalogtool.errors import ConfigError
 from catalogtool.inputs import open_input_format
@@ -98,8 +99,9 @@ def write_vetting(
     kind = _vetted_kind(facts)
     ranking = choice.ranking_class(survey)
     uri = storage.normalise(output or run.vetting(ranking or "all"))
+    manifest = Manifest(record.manifest_uri, record.manifest_identity, record.objects, record.units)
     with progress.stage("choose candidates"):
-        chosen = choose_candidates(run, record.units, kind, survey, choice)
+        chosen = choose_candidates(run, manifest, kind, survey, choice)
     shape = (
         min(len(survey.bands), _SHOWN_BANDS),
         survey.cutout_size_pix,
@@ -111,9 +113,6 @@ def write_vetting(
     ):
         with progress.stage("read cutouts"):
             gatherer = _Gatherer(_open_input(survey, record), spool, upside_down=kind == "alert")
-            manifest = Manifest(
-                record.manifest_uri, record.manifest_identity, record.objects, record.units
-            )
             for ranks, rows in _manifest_rows(manifest, chosen):
                 gatherer.read(ranks, rows)
                 progress.advance(gatherer.count, chosen.num_rows, "candidates")
@@ -222,7 +221,7 @@ def _candidate_table(
     rows = chosen.to_pylist()
     merged = []
     for rank, row in enumerate(rows):
-        told = {name: item for name, item in row.items() if item not in (None, "")}
+        told = {name: item for name, item in row.items() if item not in (None, "", ALL_BANDS)}
         if "change_sign" in told:
             told["is_positive"] = {1: True, -1: False}.get(told["change_sign"])
         told["probabilities"] = [row[f"p_{name}"] for name in classes]

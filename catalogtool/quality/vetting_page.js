@@ -35,10 +35,10 @@ function showStatus() {
 
 function choose(decision) {
   if (current === null) return;
-  decide(current, decision);
-  if (filters.decision) refresh(); // it may have left the view; the next one is in its place
-  if (view[position] === current) select(position + 1);
-  else select(position);
+  const decided = current;
+  decide(decided, decision);
+  if (filters.decision) refresh(); // where it left the view, the next one is in its place
+  if (current === decided) select(position + 1);
   showStatus();
 }
 
