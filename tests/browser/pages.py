@@ -5,15 +5,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
+
+if TYPE_CHECKING:
+    from selenium.webdriver.remote.webdriver import WebDriver
+
+Found = TypeVar("Found")
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
 
 @contextmanager
-def chromium(downloads: Path, width_pix: int = 1500, height_pix: int = 900) -> Iterator[Any]:
+def chromium(
+    downloads: Path, width_pix: int = 1500, height_pix: int = 900
+) -> "Iterator[WebDriver]":
     """Chromium's driver; skips the test where the browser or its driver is missing."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     if CHROMIUM is None or DRIVER is None:
@@ -33,7 +40,7 @@ def chromium(downloads: Path, width_pix: int = 1500, height_pix: int = 900) -> I
         driver.quit()
 
 
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 20) -> Any:  # noqa: ANN401
+def wait_for(condition: Callable[[], Found], what: str, seconds: float = 20) -> Found:
     """What a condition returns once it is true."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -44,13 +51,13 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 20) -> An
     raise AssertionError(f"{what}: not seen within {seconds} s")
 
 
-def open_page(driver: Any, url: str) -> None:  # noqa: ANN401 - selenium is optional
+def open_page(driver: "WebDriver", url: str) -> None:
     """Open a vetting page and wait until all of its rows are there."""
     driver.get(url)
     wait_for(lambda: driver.execute_script("return document.body.dataset.ready"), "all rows")
 
 
-def first_paint_s(driver: Any) -> float:  # noqa: ANN401
+def first_paint_s(driver: "WebDriver") -> float:
     """Time from the start of the navigation to the first content on the screen."""
     script = "return performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
     return wait_for(lambda: driver.execute_script(script), "a first paint") / 1000
