@@ -17,6 +17,8 @@ class Flag(IntFlag):
     PARTLY_MASKED = 128
     RESAMPLED = 256
     UNKNOWN_CLASS = 512
+    PADDED = 1024
+    DUPLICATE = 2048
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ MEANINGS = (
     FlagMeaning(
         Flag.UNKNOWN_CLASS, False, "the entropy is so high that no known class may be the right one"
     ),
+    FlagMeaning(Flag.PADDED, False, "the cutout was padded or cropped to the survey's cutout size"),
+    FlagMeaning(Flag.DUPLICATE, True, "another alert of the same id came before this one"),
 )
 
 FATAL = Flag(sum(meaning.flag for meaning in MEANINGS if meaning.fatal))

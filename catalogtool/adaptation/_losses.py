@@ -6,6 +6,7 @@ import torch
 from torch.nn import functional
 
 from catalogtool.adaptation._base import LabelLoss
+from catalogtool.adaptation._separation import entropies
 
 _EPS = 1e-8  # keeps the gradient of the square root finite where prediction and votes agree
 
@@ -44,27 +45,24 @@ def cross_entropy(logits: torch.Tensor, votes: torch.Tensor) -> torch.Tensor:
     return functional.cross_entropy(logits.float(), votes)
 
 
-def entropy_regularised(weight: float) -> LabelLoss:
-    """Cross-entropy less a multiple of the entropy of the predictions.
+def entropy_regularised(loss: LabelLoss, weight: float) -> LabelLoss:
+    """Reward undecided predictions, so that few labels do not end in probabilities of 0 and 1.
 
-    ``mean_i (-sum_c y_ic ln p_ic + beta sum_c p_ic ln p_ic)``: the loss of Carrasco-Davis et al.
-    2021 (arXiv:2008.03309), whose beta is 0.5. It keeps what is certain from saturating at 1.
+    ``L = loss - weight * mean_i H(p_i)`` with the entropy H in nats: for cross-entropy the loss of
+    Carrasco-Davis et al. 2021 (arXiv:2008.03309), whose weight is 0.5.
 
     Parameters
     ----------
+    loss : callable
+        Loss of logits (B, K) against votes (B, K).
     weight : float
-        beta; 0 is the cross-entropy.
+        Of the entropy; 0 leaves the loss as it is.
     """
-
-    def loss(logits: torch.Tensor, votes: torch.Tensor) -> torch.Tensor:
-        logs = functional.log_softmax(logits.float(), dim=1)
-        return ((weight * logs.exp() - votes) * logs).sum(dim=1).mean()
-
-    return loss
+    if weight == 0:
+        return loss
+    return lambda logits, votes: loss(logits, votes) - weight * entropies(logits).mean()
 
 
 def label_loss(kind: Literal["votes", "class"], entropy_weight: float = 0.0) -> LabelLoss:
-    """Choose the loss for a survey's kind of labels; entropy counts beside classes alone."""
-    if kind == "votes":
-        return vote_rmse
-    return entropy_regularised(entropy_weight) if entropy_weight else cross_entropy
+    """Choose the loss for a survey's kind of labels, and how much entropy counts against it."""
+    return entropy_regularised(vote_rmse if kind == "votes" else cross_entropy, entropy_weight)

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from catalogtool.schema import Column, arrow_schema
+from catalogtool.surveys._definition import Survey
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,19 @@ class CatalogContext:
     bands: tuple[str, ...]
     per_band: bool
     model_id: str
+    timezone: str = "UTC"
+    """Of the observatory, which decides where a night ends."""
+
+    @classmethod
+    def of(cls, survey: Survey, model_id: str) -> Self:
+        """Context of a survey's catalogs."""
+        return cls(
+            classes=survey.labels.classes,
+            bands=survey.band_names,
+            per_band=survey.labels.per_band,
+            model_id=model_id,
+            timezone=survey.timezone,
+        )
 
 
 @dataclass(frozen=True)
@@ -41,6 +56,25 @@ class Predictions:
 
 
 @dataclass(frozen=True)
+class SummaryKind:
+    """A table that is made of all rows of a kind: one row per group of them."""
+
+    name: str
+    title: str
+    key: tuple[str, ...]
+    """Columns that together identify a row."""
+    by: str
+    """Column whose equal values make a group."""
+    columns: Callable[[CatalogContext], tuple[Column, ...]]
+    summarise: Callable[[CatalogContext, pa.Table], pa.Table]
+    """Rows of whole groups to rows of `schema`."""
+
+    def schema(self, context: CatalogContext) -> pa.Schema:
+        """Arrow schema of the table."""
+        return arrow_schema(self.columns(context))
+
+
+@dataclass(frozen=True)
 class CatalogKind:
     """One kind of catalog. Files of this folder export it as ``CATALOG``."""
 
@@ -51,6 +85,10 @@ class CatalogKind:
     """All columns, the common ones of `_common` included."""
     finalize: Callable[[CatalogContext, pa.Table, Predictions], pa.Table]
     """Manifest rows and predictions to catalog rows, of `schema`, one fixed number per object."""
+    has_probabilities: bool = False
+    """Whether a row is a prediction, its probabilities in columns named ``p_<class>``."""
+    summary: SummaryKind | None = None
+    """A table of groups of rows that is released beside it."""
 
     def schema(self, context: CatalogContext) -> pa.Schema:
         """Arrow schema of the catalog."""

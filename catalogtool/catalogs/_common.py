@@ -30,17 +30,21 @@ QUALITY_COLUMNS = (
 )
 
 
-def probability_column(name: str, class_name: str, where: str) -> Column:
+MORPHOLOGY, SOURCE_CLASS = "src.morph.type", "src.class"
+"""What classes are classes of, in the words of the virtual observatory."""
+
+
+def probability_column(name: str, class_name: str, where: str, of: str = MORPHOLOGY) -> Column:
     """Column of the probability of one class."""
     text = f"Probability that the object is of class {class_name} {where}; null without prediction"
-    return Column(name, "float32", text, "stat.probability;src.morph.type")
+    return Column(name, "float32", text, f"stat.probability;{of}")
 
 
-def class_column(name: str, context: CatalogContext, where: str) -> Column:
+def class_column(name: str, context: CatalogContext, where: str, of: str = MORPHOLOGY) -> Column:
     """Column of the most probable class, wide enough for every class."""
     width = max(len(class_name.encode()) for class_name in context.classes)
     text = f"Most probable class {where}; empty without prediction"
-    return Column(name, "string", text, "src.morph.type", width=width)
+    return Column(name, "string", text, of, width=width)
 
 
 def row_flags(rows: pa.Table, predictions: Predictions) -> IntArray:

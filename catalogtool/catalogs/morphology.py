@@ -91,5 +91,9 @@ def finalize(context: CatalogContext, rows: pa.Table, predictions: Predictions) 
 
 
 CATALOG = CatalogKind(
-    title="Morphology", key=("object_id", "band"), columns=columns, finalize=finalize
+    title="Morphology",
+    key=("object_id", "band"),
+    columns=columns,
+    finalize=finalize,
+    has_probabilities=True,
 )

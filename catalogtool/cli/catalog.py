@@ -74,15 +74,12 @@ def show_schema(
     as_json: Json = False,
 ) -> None:
     """Print the columns of a catalog kind with type, unit, UCD and meaning."""
-    from catalogtool.catalogs import load_kind
+    from catalogtool.catalogs import load_table
     from catalogtool.catalogs._base import CatalogContext
     from catalogtool.surveys import load_survey
 
-    loaded = load_survey(survey)
-    context = CatalogContext(
-        loaded.labels.classes, loaded.band_names, loaded.labels.per_band, model_id=""
-    )
-    columns = load_kind(kind).columns(context)
+    context = CatalogContext.of(load_survey(survey), model_id="")
+    columns = load_table(kind).columns(context)
     names = ("column", "type", "unit", "ucd", "description")
     rows = [(c.name, c.dtype, c.unit, c.ucd, c.description) for c in columns]
     if as_json:

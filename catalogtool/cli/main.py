@@ -18,6 +18,7 @@ from catalogtool.cli import (
     produce,
     publish,
     schedule,
+    simulate,
     survey,
     vet,
 )
@@ -39,6 +40,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(survey.app, name="survey")
 app.add_typer(method.app, name="method")
 app.add_typer(catalog.app, name="catalog")
+app.add_typer(simulate.app, name="simulate")
 app.add_typer(schedule.app, name="schedule")
 app.add_typer(job.app, name="job")
 app.add_typer(cluster.app, name="cluster")

@@ -107,12 +107,7 @@ class UnitWorker:
         self.choice = settle_form(task, model, self.source)
         self.predictor = Predictor(model, self.choice.name, task.threads, self.choice.minibatch)
         self.kinds = {name: load_kind(name) for name in task.kinds}
-        self.context = CatalogContext(
-            classes=task.survey.labels.classes,
-            bands=task.survey.band_names,
-            per_band=task.survey.labels.per_band,
-            model_id=model.model_id,
-        )
+        self.context = CatalogContext.of(task.survey, model.model_id)
 
     def process(self, unit: int) -> LedgerLine:
         """Read, predict and write one unit.
@@ -191,9 +186,8 @@ def _sample(task: UnitTask, model: Model, source: Format) -> torch.Tensor:
     cutouts = source.read(rows)
     spec, preparation = model.spec, model.spec.preparation
     shape = (-1, spec.channels, spec.size_pix, spec.size_pix)
-    images, mask = (
-        preparation.crop(pixels).reshape(shape) for pixels in (cutouts.images, cutouts.mask)
-    )
+    images = preparation.crop(cutouts.images).reshape(shape)
+    mask = preparation.crop(cutouts.mask).reshape(shape)
     prepared = preparation.apply(images, mask, cutouts.facts)
     return torch.from_numpy(prepared[:_SAMPLE_CUTOUTS])
 

@@ -45,11 +45,12 @@ def open_input_format(survey: Survey, uri: str | None, labels_uri: str | None = 
                 "--input, or with --source-input where another survey learns from it"
             )
         return form(survey, survey.input.uri, labels_uri)
-    for name in format_names():
+    # The survey's own format first: a table of alerts is a table of images as well.
+    for name in (survey.input.format, *format_names()):
         if load_format(name).recognises(uri):
             return load_format(name)(survey, uri, labels_uri)
     raise ConfigError(
         f"{uri}: no input format recognises this, or nothing is there; known: "
         f"{', '.join(format_names())}. Expected a Parquet file with images, or a folder (or "
-        "prefix) of FITS cutouts."
+        "prefix) of FITS cutouts or of alert packets (.avro, .tar.gz)."
     )

@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from catalogtool import storage
 from catalogtool.flags import Flag
+from catalogtool.identifiers import object_id_of
 from catalogtool.inputs._base import MANIFEST_SCHEMA, FloatArray
-from catalogtool.inputs._names import object_id_of
 
 
 class ListedObject(NamedTuple):

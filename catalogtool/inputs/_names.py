@@ -1,13 +1,9 @@
-"""Names of cutouts and objects, and the integers that catalogs know them by."""
+"""Names of cutouts and objects."""
 
-import hashlib
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-_INT64_MAX = 2**63 - 1
-_INT64_DIGITS = 19
-_HASH_BYTES = 8
 _SHOWN = 5
 
 FITS_ENDINGS = (".fits", ".fit", ".fits.gz", ".fit.gz", ".fits.fz", ".fit.fz")
@@ -55,19 +51,6 @@ def without_endings(name: str) -> str:
         if lower.endswith(ending):
             return name[: -len(ending)]
     return name
-
-
-def object_id_of(source_id: str) -> int:
-    """Integer that stands for an object's name in manifests and catalogs.
-
-    A decimal number that fits into 63 bits stands for itself; any other name gets the first 63
-    bits of its SHA-256. Names that differ only by leading zeros therefore differ.
-    """
-    plain = source_id.isascii() and source_id.isdigit() and len(source_id) <= _INT64_DIGITS
-    if plain and str(int(source_id)) == source_id and int(source_id) <= _INT64_MAX:
-        return int(source_id)
-    digest = hashlib.sha256(source_id.encode()).digest()
-    return int.from_bytes(digest[:_HASH_BYTES], "big") >> 1
 
 
 def first_few(items: Iterable[object]) -> str:

@@ -1,54 +1,80 @@
-"""Numbers that travel with a cutout: one more channel, whose first pixels hold them row by row.
+"""Numbers that travel with a cutout: one extra last channel holds them, so a batch is one tensor.
 
-Networks, methods, forms and checkpoints go on seeing one tensor. What changes pixels (augmentation,
-stretches) leaves the last channel of such a tensor alone.
+The first pixels of that channel, row by row, are the numbers; NaN is unknown, the other pixels
+are 0.
 """
 
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
-import numpy.typing as npt
 
-FloatArray = npt.NDArray[np.float32]
+from catalogtool.errors import ConfigError
+
+Array = TypeVar("Array", bound=Any)
+"""A numpy array or a torch tensor."""
 
 
-def pack(images: FloatArray, values: FloatArray) -> FloatArray:
-    """Add the channel that holds some numbers per cutout.
+def pack(images: Array, values: Array) -> Array:
+    """Put numbers into a channel of their own, behind the others.
 
     Parameters
     ----------
-    images : ndarray, shape (B, C, H, W), float32
-        Prepared cutouts.
-    values : ndarray, shape (B, F), float32
-        NaN where unknown; F is at most H * W.
+    images : ndarray or Tensor, shape (B, C, H, W), float32
+    values : ndarray or Tensor, shape (B, F), float32
+        NaN is unknown.
 
     Returns
     -------
-    ndarray, shape (B, C + 1, H, W), float32
-        Pixels of the last channel after the first F are 0.
+    ndarray or Tensor, shape (B, C + 1, H, W), float32
+
+    Raises
+    ------
+    ConfigError
+        If a channel has fewer pixels than there are numbers.
     """
-    count, channels, height, width = images.shape
-    packed = np.zeros((count, channels + 1, height, width), dtype=np.float32)
-    packed[:, :channels] = images
-    packed[:, channels].reshape(count, -1)[:, : values.shape[1]] = values
-    return packed
+    batch, channels, height, width = images.shape
+    check_room(values.shape[1], height * width)
+    shape = (batch, channels + 1, height, width)
+    is_numpy = isinstance(images, np.ndarray)
+    packed: Any = np.zeros(shape, images.dtype) if is_numpy else images.new_zeros(shape)
+    packed[:, :-1] = images
+    rows, rest = divmod(values.shape[1], width)
+    packed[:, -1, :rows] = values[:, : rows * width].reshape(batch, rows, width)
+    if rest:
+        packed[:, -1, rows, :rest] = values[:, rows * width :]
+    return cast("Array", packed)
 
 
-def unpack(packed: Any, count: int) -> tuple[Any, Any]:  # noqa: ANN401 - of either library
-    """Take cutouts and numbers apart again.
+def unpack(packed: Array, count: int) -> tuple[Array, Array]:
+    """Take the channel of numbers off again.
 
     Parameters
     ----------
-    packed : array or Tensor, shape (B, C + 1, H, W), float32
-        What `pack` made.
+    packed : ndarray or Tensor, shape (B, C + 1, H, W)
     count : int
-        Number F of the values.
+        How many numbers there are.
 
     Returns
     -------
-    images : array or Tensor, shape (B, C, H, W), float32
-    values : array or Tensor, shape (B, F), float32
+    images : ndarray or Tensor, shape (B, C, H, W)
+    values : ndarray or Tensor, shape (B, count)
     """
-    plane = packed[:, -1]
-    size = plane.shape[1] * plane.shape[2]
-    return packed[:, :-1], plane.reshape(len(packed), size)[:, :count]
+    height, width = packed.shape[2:]
+    return packed[:, :-1], packed[:, -1].reshape(-1, height * width)[:, :count]
+
+
+def check_room(count: int, pixels: int) -> None:
+    """Refuse more numbers than a channel has pixels.
+
+    Raises
+    ------
+    ConfigError
+        If `count` is larger than `pixels`.
+    """
+    if count > pixels:
+        raise ConfigError(
+            f"{count} numbers do not fit into a channel of {pixels} pixels; name fewer of them in "
+            "metadata, or use larger cutouts",
+            count=count,
+            pixels=pixels,
+        )

@@ -1,13 +1,17 @@
 """From what a survey's input holds to what a network sees: crop, scale, add what else is known."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from catalogtool.preprocess.metadata import pack
 from catalogtool.preprocess.stretch import BoolArray, FloatArray, prepare, stretched_channels
 from catalogtool.surveys._definition import Stretch
+
+Pixel = TypeVar("Pixel", np.float32, np.bool_)
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Preparation:
         """Channels that the network sees of cutouts with some bands."""
         return stretched_channels(self.stretch, bands) + bool(self.metadata)
 
-    def crop(self, pixels: FloatArray) -> FloatArray:
+    def crop(self, pixels: npt.NDArray[Pixel]) -> npt.NDArray[Pixel]:
         """The central part of images or masks of shape (..., H, W), a view.
 
         Where the margins cannot be equal, the one above and to the left is the larger: a cutout

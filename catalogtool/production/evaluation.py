@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from catalogtool import storage
+from catalogtool.catalogs import load_kind
 from catalogtool.config.training import DomainData
 from catalogtool.inputs._base import votes_of
 from catalogtool.layout import RunLayout
@@ -18,7 +19,6 @@ from catalogtool.training.metrics import evaluate, evaluate_by_band
 from catalogtool.training.model import Model
 
 FloatArray = npt.NDArray[np.float32]
-_KIND = "morphology"
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,10 @@ def evaluate_run(plan: Plan, model: Model, run: RunLayout) -> Figures:
     run : RunLayout
         A run whose parts are written.
     """
-    if _KIND not in plan.kinds:
+    measurable = [kind for kind in plan.kinds if load_kind(kind).has_probabilities]
+    if not measurable:
         return Figures({"count": 0}, {}, plan.survey.labels.kind)
-    chunks = list(_unseen_rows(plan, run, seen_objects(plan, model)))
+    chunks = list(_unseen_rows(plan, run, measurable[0], seen_objects(plan, model)))
     classes = len(plan.survey.labels.classes)
     empty = LabelledRows(
         np.zeros((0, classes), np.float32), np.zeros((0, classes), np.float32), np.zeros(0, int)
@@ -102,7 +103,9 @@ def _overlaps(domain: DomainData, target: DomainInput) -> bool:
     return same_manifest or (same_survey and same_format)
 
 
-def _unseen_rows(plan: Plan, run: RunLayout, seen: frozenset[int]) -> Iterator[LabelledRows]:
+def _unseen_rows(
+    plan: Plan, run: RunLayout, kind: str, seen: frozenset[int]
+) -> Iterator[LabelledRows]:
     survey = plan.survey
     names = [f"p_{name}" for name in survey.labels.classes]
     for unit in plan.target.manifest.labelled_units:
@@ -112,7 +115,7 @@ def _unseen_rows(plan: Plan, run: RunLayout, seen: frozenset[int]) -> Iterator[L
         flat = votes.reshape(-1, len(names))
         if not np.isfinite(flat).any():
             continue
-        with storage.open_input(run.part(_KIND, unit)) as source:
+        with storage.open_input(run.part(kind, unit)) as source:
             part = pq.read_table(source, columns=names)
         probabilities = np.column_stack([part.column(n).to_numpy() for n in names])
         keep = np.isfinite(flat).all(axis=1) & np.isfinite(probabilities).all(axis=1)

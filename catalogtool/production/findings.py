@@ -23,6 +23,8 @@ class Findings:
     catalogs: tuple[AssembledCatalog, ...]
     reports: tuple[VerificationReport, ...]
     evaluated: Figures
+    summaries: tuple[AssembledCatalog, ...] = ()
+    """Tables of groups of rows, of the kinds that have one."""
 
     @property
     def run(self) -> RunLayout:

@@ -1,9 +1,11 @@
 """From parts to a committed run: assemble, verify, evaluate, report, commit."""
 
 import json
+from collections.abc import Iterator
 from datetime import datetime
 
 from catalogtool import storage
+from catalogtool.catalogs import load_kind
 from catalogtool.config._base import canonical_json
 from catalogtool.errors import FlaggedShareError
 from catalogtool.layout import RunLayout
@@ -16,7 +18,12 @@ from catalogtool.production.plan import Plan
 from catalogtool.production.record import RunRecord
 from catalogtool.production.report_content import gather_content, labelled_sets
 from catalogtool.quality.report import write_report
-from catalogtool.release.assemble import AssembledCatalog, ReleaseInfo, assemble
+from catalogtool.release.assemble import (
+    AssembledCatalog,
+    ReleaseInfo,
+    assemble,
+    assemble_summary,
+)
 from catalogtool.release.verify import verify
 from catalogtool.training.model import Model
 
@@ -69,13 +76,14 @@ def finish(
     run = plan.layout.run(record.run_id)
     with clock.stage("assemble"):
         catalogs = tuple(_assemble(plan, run, record, kind) for kind in record.kinds)
+        summaries = tuple(_summarise(plan, run, record))
     with clock.stage("verify"):
         reports = tuple(verify(c.uri, total) for c, total in zip(catalogs, sums, strict=True))
-        for report in reports:
+        for report in (*reports, *(verify(summary.uri) for summary in summaries)):
             report.raise_for_failures()
     with clock.stage("report"):
         evaluated = evaluate_run(plan, model, run)
-        findings = Findings(plan, model, record, sums, catalogs, reports, evaluated)
+        findings = Findings(plan, model, record, sums, catalogs, reports, evaluated, summaries)
         write_report(gather_content(findings, clock.timings), run.report)
     outcome = _outcome(findings, clock)
     _commit(findings, outcome)
@@ -100,6 +108,16 @@ def _assemble(plan: Plan, run: RunLayout, record: RunRecord, kind: str) -> Assem
     return assemble(run, kind, record.units, info, run.catalog(record.survey, kind))
 
 
+def _summarise(plan: Plan, run: RunLayout, record: RunRecord) -> Iterator[AssembledCatalog]:
+    """Summaries of the kinds that have one."""
+    info = release_info(plan, record)
+    for kind in record.kinds:
+        summary = load_kind(kind).summary
+        if summary is not None:
+            uri = run.catalog(record.survey, summary.name)
+            yield assemble_summary(run, kind, record.units, info, uri)
+
+
 def _outcome(findings: Findings, clock: Clock) -> Outcome:
     record, run = findings.record, findings.run
     remarks = [findings.evaluated.sentence()]
@@ -110,7 +128,7 @@ def _outcome(findings: Findings, clock: Clock) -> Outcome:
     total = sum(seconds for _, seconds in clock.timings)
     return Outcome(
         places=(
-            *((f"catalog {c.kind}", c.uri) for c in findings.catalogs),
+            *((f"catalog {c.kind}", c.uri) for c in (*findings.catalogs, *findings.summaries)),
             ("report", run.report),
             ("model", findings.model.uri),
             ("run", run.uri),
@@ -127,7 +145,7 @@ def _commit(findings: Findings, outcome: Outcome) -> None:
     record = findings.record
     commit = {
         "run_id": record.run_id,
-        "catalogs": {c.kind: c.manifest_sha256 for c in findings.catalogs},
+        "catalogs": {c.kind: c.manifest_sha256 for c in (*findings.catalogs, *findings.summaries)},
         "checks": {r.uri: len(r.checks) for r in findings.reports},
         "outcome": outcome.to_json(),
     }

@@ -21,11 +21,19 @@ def refuse_unequal_surveys(source: Survey, target: Survey, recipe: Recipe) -> No
         differ, and the recipe does not say what to make of it.
     """
     _refuse_other_labels(source, target)
-    mine, yours = ((s.labels.kind, s.network_channels, s.cutout_size_pix) for s in (source, target))
+    mine, yours = (
+        (
+            s.labels.kind,
+            s.network_channels,
+            min(recipe.crop_pix or s.cutout_size_pix, s.cutout_size_pix),
+        )
+        for s in (source, target)
+    )
     if mine != yours:
         raise ConfigError(
             f"surveys {source.name} and {target.name} do not fit together: kind of labels, "
-            f"channels and cutout size must be equal; found {mine} and {yours}"
+            f"channels and cutout size must be equal; found {mine} and {yours}; crop_pix in the "
+            "recipe takes the same central part of both"
         )
     _refuse_other_bands(source, target, recipe)
     _refuse_other_scale(source, target, recipe)

@@ -14,7 +14,7 @@ from catalogtool.production.domains import DomainInput, open_domain, open_source
 from catalogtool.production.trainings import plan_trainings, resolved_recipe
 from catalogtool.surveys import load_survey
 from catalogtool.surveys._definition import Recipe, Survey
-from catalogtool.training.labelled import label_domains
+from catalogtool.training.labelled import label_domains, learns_from_target, main_domain
 from catalogtool.training.model import RECORD_FILE, read_trainings
 
 _WORKER_BASE_BYTES = 450 << 20  # a process with torch, pyarrow and astropy loaded
@@ -67,12 +67,7 @@ class Plan:
 
     def context(self, model_id: str) -> CatalogContext:
         """What the catalog's columns depend on."""
-        return CatalogContext(
-            classes=self.survey.labels.classes,
-            bands=self.survey.band_names,
-            per_band=self.survey.labels.per_band,
-            model_id=model_id,
-        )
+        return CatalogContext.of(self.survey, model_id)
 
 
 def make_plan(config: RunConfig, manifests_uri: str | None = None) -> Plan:
@@ -105,11 +100,17 @@ def make_plan(config: RunConfig, manifests_uri: str | None = None) -> Plan:
         trainings = plan_trainings(recipe, source, target, config.seed)
         for spec in trainings:
             if not storage.exists(storage.join(layout.model(spec.identity), RECORD_FILE)):
-                label_domains(spec)
+                _check_labels(spec)
     else:
         trainings = read_trainings(storage.normalise(config.model))
         _refuse_unfit(trainings[-1], survey, recipe, config.model)
     return Plan(config, layout, recipe, target, trainings)
+
+
+def _check_labels(spec: TrainingSpec) -> None:
+    domains = label_domains(spec)
+    if not learns_from_target(spec):
+        main_domain(spec, domains)  # there may have to be labels to calibrate by
 
 
 def _refuse_unfit(spec: TrainingSpec, survey: Survey, recipe: Recipe, uri: str) -> None:

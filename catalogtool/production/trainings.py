@@ -101,7 +101,6 @@ def _training(
     starts_from: str | None,
 ) -> TrainingSpec:
     domains = load_method(method).domains
-    uses_target = any(domain != "source" for domain in domains)
     if needs_labels(method):
         remedy = "give a table of them with --labels, or choose --method source_only"
         require_labels(target, method, remedy)
@@ -109,6 +108,11 @@ def _training(
         require_labels(source, method, "give a table of them with --source-labels")
     survey = target.survey
     training = options_for(method, recipe)
+    learns_from_target = any(domain != "source" for domain in domains)
+    is_start = method != recipe.method
+    calibrates = not (learns_from_target or is_start) and _can_calibrate(
+        training, recipe, source, target
+    )
     refuse_unusable_changes(survey, training)
     refuse_single_views(survey, training, method)
     return TrainingSpec(
@@ -125,17 +129,30 @@ def _training(
         metadata=recipe.metadata,
         training=training,
         test_share=recipe.test_share,
-        **_label_limits(method, recipe, target),
+        **_label_limits(method, recipe, target, calibrates=calibrates),
         seed=seed,
         source=source.to_data(),
-        target=target.to_data() if uses_target else None,
+        target=target.to_data() if learns_from_target or calibrates else None,
         starts_from=starts_from,
     )
 
 
-def _label_limits(method: str, recipe: Recipe, target: DomainInput) -> dict[str, int | None]:
+def _can_calibrate(
+    training: TrainingOptions, recipe: Recipe, source: DomainInput, target: DomainInput
+) -> bool:
+    """Whether labels of the target that teach nothing are to make the probabilities honest."""
+    is_other_survey = source.survey.name != target.survey.name  # else they may have taught
+    allows_labels = 0 not in (recipe.shots, recipe.label_count)
+    is_asked = training.calibration != "none"
+    return is_asked and is_other_survey and allows_labels and target.has_labels
+
+
+def _label_limits(
+    method: str, recipe: Recipe, target: DomainInput, *, calibrates: bool
+) -> dict[str, int | None]:
     """Limits on the labels of the target; 0 where the method sees the target but none of them."""
     seen = load_method(method)
-    if needs_labels(method) or ("target_labelled" in seen.optional and target.has_labels):
+    takes_labels = "target_labelled" in seen.optional and target.has_labels
+    if calibrates or takes_labels or needs_labels(method):
         return {"label_count": recipe.label_count, "shots": recipe.shots}
     return {"label_count": None, "shots": 0 if "target_unlabelled" in seen.domains else None}

@@ -177,7 +177,8 @@ def _refuse_unlabelled(trials: list[Trial], checked: set[str]) -> None:
 
 def _plan_trial(config: CompareConfig, pair: _Pair, method: str, shots: int, seed: int) -> Trial:
     survey = pair.target.survey.model_copy(update={"recipes": (pair.recipe,)})
-    recipe = resolved_recipe(survey, config.production(pair.survey, method, shots, seed))
+    config_of_one = config.production(pair.survey, method, shots, seed)
+    recipe = _uncalibrated(resolved_recipe(survey, config_of_one))
     planned = plan_trainings(recipe, pair.source, pair.target, seed)
     trainings: list[TrainingSpec] = []
     for spec in planned:
@@ -195,21 +196,30 @@ def _plan_trial(config: CompareConfig, pair: _Pair, method: str, shots: int, see
     return Trial(*names, method, shots, seed, tuple(trainings), measured)
 
 
+def _uncalibrated(recipe: Recipe) -> Recipe:
+    """The recipe without calibration: that changes no figure of a comparison, and takes time."""
+    changes = {"calibration": "none"}
+    return recipe.model_copy(
+        update={
+            "source_training": recipe.source_training.model_copy(update=changes),
+            "training": recipe.training.model_copy(update=changes),
+        }
+    )
+
+
 def _for_trial(
     spec: TrainingSpec, starts_from: str | None, shots: int, validation_shots: int
 ) -> TrainingSpec:
-    """A training without calibration, whose epochs are judged with labels and without.
+    """A training whose epochs are judged with labels and without.
 
     All `shots` teach, others choose; and what is trained, and for how long, does not depend on
     those that choose.
     """
-    options = {"calibration": "none"}
     changes: dict[str, object] = {"starts_from": starts_from}
     if spec.target is not None:
+        options: dict[str, object] = {"validation_share": 0.0}
         if spec.training.select == "labels":
             options["select"] = "unlabelled"
         changes |= {"validation_shots": validation_shots, "shots": shots}
-        changes["training"] = spec.training.model_copy(update={**options, "validation_share": 0.0})
-    else:
         changes["training"] = spec.training.model_copy(update=options)
     return spec.model_copy(update=changes)

@@ -6,7 +6,7 @@ from datetime import datetime
 import numpy as np
 
 from catalogtool import __version__
-from catalogtool.catalogs._base import CatalogContext, CatalogKind
+from catalogtool.catalogs._base import CatalogContext, CatalogKind, SummaryKind
 from catalogtool.release._tiling import ORDER, Tiling
 from catalogtool.release.voparquet import HEALPIX
 from catalogtool.surveys._definition import Survey
@@ -59,7 +59,7 @@ def collection_properties(name: str, margin: str) -> Properties:
 
 
 def primary_properties(
-    facts: TableFacts, kind: CatalogKind, info: ReleaseInfo, skymap_order: int
+    facts: TableFacts, kind: CatalogKind | SummaryKind, info: ReleaseInfo, skymap_order: int
 ) -> Properties:
     """Properties of the table of all rows."""
     columns = kind.columns(info.context)
@@ -75,7 +75,7 @@ def primary_properties(
 
 
 def margin_properties(
-    facts: TableFacts, primary: str, kind: CatalogKind, info: ReleaseInfo
+    facts: TableFacts, primary: str, kind: CatalogKind | SummaryKind, info: ReleaseInfo
 ) -> Properties:
     """Properties of the table of rows near the edges of other partitions."""
     return {
@@ -88,7 +88,7 @@ def margin_properties(
     }
 
 
-def _table(facts: TableFacts, kind: CatalogKind, info: ReleaseInfo) -> Properties:
+def _table(facts: TableFacts, kind: CatalogKind | SummaryKind, info: ReleaseInfo) -> Properties:
     names = [column.name for column in kind.columns(info.context)]
     area = float((0.25**facts.tiling.orders).sum() / 12)
     return {
@@ -111,7 +111,7 @@ def _table(facts: TableFacts, kind: CatalogKind, info: ReleaseInfo) -> Propertie
     }
 
 
-def _description(kind: CatalogKind, info: ReleaseInfo) -> Properties:
+def _description(kind: CatalogKind | SummaryKind, info: ReleaseInfo) -> Properties:
     simulated = "Made from simulated cutouts. " if info.simulated_pixels else ""
     return {
         "obs_title": f"{kind.title} of {info.survey.title}",

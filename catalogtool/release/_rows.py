@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from catalogtool import storage
-from catalogtool.catalogs import load_kind
-from catalogtool.catalogs._base import CatalogKind
+from catalogtool.catalogs import load_table
+from catalogtool.catalogs._base import CatalogKind, SummaryKind
 from catalogtool.errors import ReleaseError
 from catalogtool.layout import RunLayout
 from catalogtool.release._properties import ReleaseInfo
@@ -95,9 +95,9 @@ class Shape:
     info: ReleaseInfo
 
     @cached_property
-    def kind(self) -> CatalogKind:
-        """The catalog kind."""
-        return load_kind(self.name)
+    def kind(self) -> CatalogKind | SummaryKind:
+        """The catalog kind, or the summary of one."""
+        return load_table(self.name)
 
     @property
     def part_schema(self) -> pa.Schema:

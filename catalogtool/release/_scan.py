@@ -26,7 +26,7 @@ READ_ERRORS = (OSError, pa.ArrowException, ValueError, KeyError)
 
 _KEY_BINS = 64
 _SUM_TOLERANCE = 1e-4
-_PROBABILITY = "stat.probability;src.morph.type"
+_PROBABILITIES = ("stat.probability;src.morph.type", "stat.probability;src.class")
 _FLAGS = "meta.code.qual"
 
 
@@ -59,7 +59,7 @@ def probability_groups(schema: pa.Schema) -> list[Group]:
     groups: list[Group] = []
     run: list[str] = []
     for name in schema.names:
-        if words[name] == _PROBABILITY:
+        if words[name] in _PROBABILITIES:
             run.append(name)
         elif words[name] == _FLAGS and run:
             groups.append(Group(tuple(run), name))

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from cdshealpix.skymap.skymap import SkymapImplicit
 
-from catalogtool.catalogs._base import CatalogKind
+from catalogtool.catalogs._base import CatalogKind, SummaryKind
 from catalogtool.release._folder import ReleaseFolder
 from catalogtool.release._properties import (
     Properties,
@@ -33,7 +33,7 @@ class Build:
     """Writes tables of one catalog kind into a release folder."""
 
     folder: ReleaseFolder
-    kind: CatalogKind
+    kind: CatalogKind | SummaryKind
     info: ReleaseInfo
     schema: pa.Schema
 

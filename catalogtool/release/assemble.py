@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalogtool import storage
+from catalogtool.catalogs._base import CatalogKind
 from catalogtool.errors import ReleaseError
 from catalogtool.layout import RunLayout
 from catalogtool.release import _tables
@@ -24,9 +25,10 @@ from catalogtool.release._folder import MANIFEST, ReleaseFolder
 from catalogtool.release._properties import ReleaseInfo, collection_properties, render
 from catalogtool.release._rows import RowSource, RunParts, Shape, is_placed
 from catalogtool.release._spill import Spill
+from catalogtool.release._summaries import SummaryRows
 from catalogtool.release._tiling import Tiling
 
-__all__ = ["AssembledCatalog", "ReleaseInfo", "assemble"]
+__all__ = ["AssembledCatalog", "ReleaseInfo", "assemble", "assemble_summary"]
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,38 @@ def assemble(
     result = assemble_rows(rows, shape, target_uri, quarantine.add)
     quarantine.save(run.quarantine(kind))
     return replace(result, quarantined=quarantine.count)
+
+
+def assemble_summary(
+    run: RunLayout, kind: str, units: int, info: ReleaseInfo, target_uri: str
+) -> AssembledCatalog:
+    """Write the summary of a kind from the parts of a run; a catalog there is replaced.
+
+    Rows without a position are in no group.
+
+    Parameters
+    ----------
+    run, kind, units, info, target_uri
+        As of `assemble`; `kind` is the one that is summarised.
+
+    Raises
+    ------
+    ReleaseError
+        If no row has a position, or a part has another schema.
+    """
+    shape = Shape(kind, info)
+    assert isinstance(shape.kind, CatalogKind)
+    assert shape.kind.summary is not None
+    parts = RunParts(run, kind, units, shape.part_schema)
+    with tempfile.TemporaryDirectory(prefix="catalogtool-summary-") as scratch:
+        rows = SummaryRows(
+            parts, shape.part_schema, shape.kind.summary, info.context, Path(scratch) / "groups"
+        )
+        return assemble_rows(rows, Shape(shape.kind.summary.name, info), target_uri, _refuse_lost)
+
+
+def _refuse_lost(rows: pa.Table) -> None:
+    raise ReleaseError(f"{rows.num_rows} groups of rows have no position; this is a bug")
 
 
 def assemble_rows(

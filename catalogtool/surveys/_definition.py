@@ -31,8 +31,10 @@ BogusKind = Literal[
     "ghost",
     "edge",
     "noise_peak",
+    "glints",
 ]
 CandidateKind = Literal[RealKind, BogusKind]
+AlertClass = Literal["agn", "asteroid", "bogus", "satellite", "sn", "vs"]
 
 
 class Band(Settings):
@@ -180,9 +182,28 @@ class DifferenceImaging(SimulatedField):
 
     candidates: PositiveInt
     labelled_share: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """Share of the candidates with a label; half of those are real."""
+    """Share of the candidates with a label. Half of those are real; where candidates have classes
+    of their own, `labelled_classes` divides them."""
     real_share: Annotated[float, Field(ge=0, le=1)] = 0.1
     """Share of real ones among the candidates without a label."""
+    labelled_classes: dict[AlertClass, Annotated[float, Field(ge=0)]] = {
+        "agn": 1.0,
+        "asteroid": 1.0,
+        "bogus": 1.0,
+        "satellite": 1.0,
+        "sn": 1.0,
+        "vs": 1.0,
+    }
+    """Relative numbers of the classes of alerts among those with a label."""
+    classes: dict[AlertClass, Annotated[float, Field(ge=0)]] = {
+        "agn": 0.15,
+        "asteroid": 0.2,
+        "bogus": 0.3,
+        "satellite": 0.02,
+        "sn": 0.03,
+        "vs": 0.3,
+    }
+    """Relative numbers of the classes of alerts among those without a label."""
     shares: dict[CandidateKind, Annotated[float, Field(ge=0)]] = {
         "transient": 0.3,
         "hostless": 0.1,
@@ -197,8 +218,11 @@ class DifferenceImaging(SimulatedField):
         "ghost": 0.05,
         "edge": 0.05,
         "noise_peak": 0.1,
+        "glints": 0.05,
     }
-    """Relative numbers of the kinds of candidates; of the real and of the bogus ones apart."""
+    """Relative numbers of the kinds of candidates; of the real and of the bogus ones apart, or of
+    every class of alerts by itself. ``glints`` are those of a train in which a satellite flashes,
+    ``satellite`` is a trail across the whole cutout."""
     snr_limit: PositiveFloat = 5.0
     """Signal-to-noise from which on something in a difference image is a candidate."""
     gain_electrons_per_count: PositiveFloat = 2.0
@@ -256,7 +280,7 @@ class TrainingOptions(Settings):
     """What makes the probabilities honest after training, `catalogtool.training.calibrate`. A
     temperature is one number; ``dirichlet`` needs hundreds of labels to be better."""
     entropy_weight: Annotated[float, Field(ge=0)] = 0.0
-    """How much the entropy of the predictions counts against the cross-entropy of the labels
+    """How much the entropy of the predictions counts against the loss of the labels
     (Carrasco-Davis et al. 2021: 0.5): probabilities of what is certain then stay below 1, so that
     candidates can be ranked."""
     class_balanced: bool = False

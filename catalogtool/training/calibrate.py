@@ -3,7 +3,8 @@
 Labels that taught a network flatter it: a calibration by them makes it surer still. So, in this
 order:
 
-1. validation labels of the target, where there are `_ENOUGH`;
+1. validation labels of the target, where there are `_ENOUGH`; after a training by the source alone,
+   which no label of the target has taught, all of them, where there are two per class;
 2. all other labels of the target by cross-fitting, where there are two per class: networks that
    learn from four fifths of them predict the last fifth. It costs as many trainings as folds, and
    few labels leave no cheaper way;
@@ -71,6 +72,8 @@ class Training:
         Makes the method as it was before the training.
     source : Examples or None
         Cutouts of the source whose labels taught nothing.
+    target : Examples or None
+        The same of a target from which the method learned nothing at all.
     """
 
     spec: TrainingSpec
@@ -79,6 +82,7 @@ class Training:
     method: Method
     build: Callable[[], Method]
     source: Examples | None
+    target: Examples | None = None
 
 
 def has_enough_labels(spec: TrainingSpec) -> bool:
@@ -142,6 +146,9 @@ def _compare(calibration: Calibration, training: Training, test: Examples) -> di
 def _held_out(training: Training) -> HeldOut | None:
     spec, data, context = training.spec, training.data, training.context
     network = training.method.network
+    if training.target is not None and has_enough_labels(spec):
+        probabilities, votes, _ = gather_predictions(network, training.target, context)
+        return HeldOut("labels of the target, which taught nothing", probabilities, votes)
     if spec.uses_target_labels and "target_labelled" in data.train:
         probabilities, votes, _ = gather_predictions(network, data.validation, context)
         if len(votes) >= _ENOUGH:

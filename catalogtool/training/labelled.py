@@ -1,6 +1,8 @@
 """The labels of both surveys, and how they are shared out for a training."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from catalogtool.adaptation import load_method
 from catalogtool.config.training import DOMAINS, Domain, DomainData, TrainingSpec
@@ -71,8 +73,15 @@ def training_domains(spec: TrainingSpec) -> tuple[Domain, ...]:
     return tuple(name for name in DOMAINS if name in taken)
 
 
+def learns_from_target(spec: TrainingSpec) -> bool:
+    """Whether anything of the target teaches; else its labels may calibrate, and no more."""
+    return spec.target is not None and training_domains(spec) != ("source",)
+
+
 def label_domain(spec: TrainingSpec, name: Domain) -> LabelledDomain:
     """Share out the labels of one survey, whether the method learns from them or not.
+
+    Those of a target that the method does not learn from are all for validation.
 
     Raises
     ------
@@ -95,19 +104,25 @@ def label_domain(spec: TrainingSpec, name: Domain) -> LabelledDomain:
     split = split_labels(rows.labels, rules)
     if is_target:
         refuse_too_few(spec, rows.labels, split)
+        if not learns_from_target(spec):
+            split = replace(
+                split,
+                train=np.zeros_like(split.train),
+                validation=split.train | split.validation,
+            )
     return LabelledDomain(data, rows, split)
 
 
 def _validation_share(spec: TrainingSpec, name: Domain) -> float:
     """Share of a domain's labels that choose an epoch, or calibrate, and do not teach."""
-    if name == "target_labelled" or spec.target is None:
+    if name == "target_labelled" or not learns_from_target(spec):
         return spec.training.validation_share
     calibrates = spec.training.calibration != "none" and not has_enough_labels(spec)
     return _SOURCE_CALIBRATION_SHARE if calibrates else 0.0
 
 
 def main_domain(spec: TrainingSpec, domains: dict[Domain, LabelledDomain]) -> LabelledDomain:
-    """The domain whose validation and test figures count: the target where it is seen at all."""
+    """The domain whose test figures count: the target where it is known at all."""
     if spec.target is None:
         return domains["source"]
     return domains.get("target_labelled") or label_domain(spec, "target_labelled")

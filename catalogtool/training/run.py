@@ -19,6 +19,7 @@ from catalogtool.training.labelled import (
     LabelledDomain,
     label_domain,
     label_domains,
+    learns_from_target,
     main_domain,
     training_domains,
 )
@@ -78,6 +79,7 @@ def run_training(spec: TrainingSpec, model_uri: str, context: TrainingContext) -
         method,
         build=lambda: _method_around(initial_network(spec, model_uri), spec),
         source=_held_out_source(spec, domains, data, context),
+        target=_held_out_target(spec, main, context),
     )
     calibration, metrics["calibration"] = calibrate(training, tests.target)
     if context.rank == 0:
@@ -153,7 +155,8 @@ def _load_data(
                 "worker was to learn from can be read; check the input, or use fewer training "
                 "workers"
             )
-    validation = main.load(main.split.validation, spec, _shard(context))
+    chooser = main if learns_from_target(spec) else domains["source"]
+    validation = chooser.load(chooser.split.validation, spec, _shard(context))
     return TrainingData(train, validation, frozenset(replicated))
 
 
@@ -180,10 +183,19 @@ def _held_out_source(
     """Cutouts of the source whose labels taught nothing, where those may have to calibrate."""
     if spec.training.calibration == "none" or "source" not in domains:
         return None
-    if spec.target is None:
+    if not learns_from_target(spec):
         return data.validation
     source = domains["source"]
     return source.load(source.split.validation, spec, _shard(context))
+
+
+def _held_out_target(
+    spec: TrainingSpec, main: LabelledDomain, context: TrainingContext
+) -> Examples | None:
+    """Cutouts of a target that taught nothing, whose labels are there to calibrate by."""
+    if spec.target is None or spec.training.calibration == "none" or learns_from_target(spec):
+        return None
+    return main.load(main.split.validation, spec, _shard(context))
 
 
 def _describe(

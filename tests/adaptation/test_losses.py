@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from catalogtool.adaptation._losses import cross_entropy, label_loss, vote_rmse
+from catalogtool.adaptation._losses import cross_entropy, entropy_regularised, label_loss, vote_rmse
 
 
 def test_the_vote_loss_is_the_mean_of_each_cutouts_own_error() -> None:
@@ -47,14 +47,26 @@ def test_the_kind_of_labels_chooses_the_loss() -> None:
     assert label_loss("class") is cross_entropy
 
 
-def test_the_entropy_term_equals_its_formula_and_keeps_predictions_from_saturating() -> None:
-    logits = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.1, 0.0]])
+def test_undecided_predictions_are_rewarded_by_their_entropy() -> None:
+    logits = torch.log(torch.tensor([[0.7, 0.2, 0.1], [0.5, 0.25, 0.25]]))
     votes = torch.eye(3)[:2]
-    p = torch.softmax(logits, dim=1)
-    expected = (-(votes * p.log()) + 0.5 * p * p.log()).sum(dim=1).mean()
-    torch.testing.assert_close(label_loss("class", 0.5)(logits, votes), expected)
+    entropies = [-sum(p * math.log(p) for p in row) for row in logits.exp().tolist()]
 
-    certain, fair = torch.tensor([[9.0, 0.0]]), torch.tensor([[1.5, 0.0]])
-    vote = torch.tensor([[1.0, 0.0]])
-    assert label_loss("class", 0.5)(certain, vote) > label_loss("class", 0.5)(fair, vote)
-    assert label_loss("class")(certain, vote) < label_loss("class")(fair, vote)
+    loss = entropy_regularised(cross_entropy, 0.5)(logits, votes)
+
+    expected = (-math.log(0.7) - math.log(0.25)) / 2 - 0.5 * sum(entropies) / 2
+    assert loss.item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_the_entropy_pulls_a_certain_prediction_back() -> None:
+    logits = torch.tensor([[6.0, 0.0]], requires_grad=True)
+    votes = torch.tensor([[1.0, 0.0]])
+
+    (plain,) = torch.autograd.grad(cross_entropy(logits, votes), logits)
+    (pulled,) = torch.autograd.grad(entropy_regularised(cross_entropy, 0.5)(logits, votes), logits)
+
+    assert plain[0, 0] < 0 < pulled[0, 0]
+
+
+def test_a_weight_of_nothing_leaves_the_loss_as_it_is() -> None:
+    assert entropy_regularised(cross_entropy, 0) is cross_entropy

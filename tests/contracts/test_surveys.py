@@ -52,7 +52,8 @@ def test_recipes_name_what_there_is(survey: Survey) -> None:
         assert recipe.method in method_names()
         source = load_survey(recipe.source_survey)
         assert source.labels.classes == survey.labels.classes
-        assert source.cutout_size_pix == survey.cutout_size_pix
+        seen = recipe.crop_pix or survey.cutout_size_pix
+        assert min(source.cutout_size_pix, recipe.crop_pix or source.cutout_size_pix) == seen
         assert source.network_channels == survey.network_channels
         if source != survey:
             refuse_unequal_surveys(source, survey, recipe)

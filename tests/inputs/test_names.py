@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from catalogtool.inputs._names import first_few, object_id_of, parse_name, without_endings
+from catalogtool.identifiers import object_id_of
+from catalogtool.inputs._names import first_few, parse_name, without_endings
 from catalogtool.surveys import load_survey
 
 CLUSTERS = st.from_regex(r"[a-z]{1,6}[0-9]{0,4}", fullmatch=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 
-from catalogtool.preprocess.metadata import pack, unpack
+from catalogtool.preprocess.metadata import unpack
 from catalogtool.preprocess.preparation import Preparation, metadata_values
 
 
@@ -37,16 +37,6 @@ def test_facts_travel_in_a_channel_of_their_own_and_come_back() -> None:
     assert pixels.shape == (4, 3, 9, 9)
     expected = [[1, 1.5, np.nan], [2, np.nan, np.nan], [3, 2.5, np.nan], [np.nan, 3, np.nan]]
     np.testing.assert_array_equal(values.numpy(), np.array(expected, dtype=np.float32))
-
-
-def test_unpacking_is_the_inverse_of_packing_for_arrays_and_tensors() -> None:
-    images, values = _images(5), np.arange(28, dtype=np.float32).reshape(4, 7)
-    packed = pack(images, values)
-
-    for kind in (packed, torch.from_numpy(packed)):
-        pixels, numbers = unpack(kind, 7)
-        np.testing.assert_array_equal(np.asarray(pixels), images)
-        np.testing.assert_array_equal(np.asarray(numbers), values)
 
 
 def test_an_input_without_facts_gives_unknown_ones() -> None:

@@ -116,6 +116,51 @@ def test_a_target_with_labels_lends_them_to_the_method(
     assert training_domains(spec) == ("source", "target_labelled", "target_unlabelled")
 
 
+@pytest.fixture
+def calibrated_config(
+    real_config: RunConfig, surveys: tuple[Path, Path], tmp_path: Path
+) -> RunConfig:
+    """A training by the source alone, whose probabilities are to be made honest."""
+    file, asked = surveys[1], 'batch_size = 16, calibration = "temperature" }'
+    file.write_text(file.read_text().replace("batch_size = 16 }", asked))
+    return changed(real_config, labels=str(tmp_path / "votes.csv"), label_count=6)
+
+
+def test_labels_of_the_target_calibrate_what_the_source_alone_taught(
+    calibrated_config: RunConfig,
+) -> None:
+    (spec,) = make_plan(calibrated_config).trainings
+    assert spec.source is not None
+    assert spec.target is not None
+    assert spec.source.survey.name != spec.target.survey.name
+    assert spec.label_count == 6
+    assert list(label_domains(spec)) == ["source"]
+
+
+@pytest.mark.parametrize("changes", [{"label_count": 0}, {"survey": "itself"}])
+def test_labels_that_may_not_be_used_or_may_have_taught_calibrate_nothing(
+    calibrated_config: RunConfig, surveys: tuple[Path, Path], changes: dict[str, object]
+) -> None:
+    if "survey" in changes:
+        text = surveys[1].read_text()
+        surveys[1].write_text(text.replace(str(surveys[0]), str(surveys[1])))
+        changes = {}
+    (spec,) = make_plan(changed(calibrated_config, **changes)).trainings
+    assert spec.target is None
+
+
+def test_a_training_that_others_start_from_is_not_calibrated(
+    calibrated_config: RunConfig,
+) -> None:
+    start, _ = make_plan(changed(calibrated_config, method="mme")).trainings
+    assert start.target is None
+
+
+def test_fewer_labels_to_calibrate_by_than_shots_are_refused(calibrated_config: RunConfig) -> None:
+    with pytest.raises(LabelError, match=r"5 labels per class were asked for, .* of spheroid \("):
+        make_plan(changed(calibrated_config, label_count=None, shots=5))
+
+
 def test_options_of_a_method_are_checked_and_left_behind_by_another_method(
     real_config: RunConfig, surveys: tuple[Path, Path]
 ) -> None:

@@ -67,6 +67,37 @@ def test_a_source_model_is_calibrated_by_its_held_out_labels(
         assert torch.equal(value, model.network.state_dict()[name])
 
 
+def test_target_labels_of_a_training_by_the_source_alone_calibrate_and_do_nothing_else(
+    domain: DomainData, tmp_path: Path
+) -> None:
+    plain = source_spec(domain)
+    limits = {"target": domain, "label_count": 20}
+    spec = calibrated(plain).model_copy(update=limits)
+    for each in (plain, spec):
+        run_training(each, model_uri(tmp_path, each), SingleProcess())
+
+    model, without = (load_model(model_uri(tmp_path, each)) for each in (spec, plain))
+    record = model.metrics["calibration"]
+    assert record["labels"] == "labels of the target, which taught nothing"
+    assert record["count"] == 20
+    seen = model.metrics["labels"]["target_labelled"]
+    assert (seen["train"], seen["validation"]) == (0, 20)
+    assert model.metrics["best_epoch"] == without.metrics["best_epoch"]
+    for name, value in without.network.state_dict().items():
+        assert torch.equal(value, model.network.state_dict()[name])
+
+
+def test_one_target_label_leaves_calibration_to_those_of_the_source(
+    domain: DomainData, tmp_path: Path
+) -> None:
+    limits = {"target": domain, "label_count": 1}
+    spec = calibrated(source_spec(domain)).model_copy(update=limits)
+    run_training(spec, model_uri(tmp_path, spec), SingleProcess())
+
+    record = load_model(model_uri(tmp_path, spec)).metrics["calibration"]
+    assert record["labels"] == "held-out labels of the source"
+
+
 def test_few_target_labels_calibrate_by_cross_fitting_and_change_no_weight(
     domain: DomainData, tmp_path: Path
 ) -> None:

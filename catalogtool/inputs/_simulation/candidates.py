@@ -55,7 +55,7 @@ class Candidates:
         return np.isin(self.kind, REAL_KINDS)
 
 
-def is_real(kind: CandidateKind) -> bool:
+def is_real(kind: str) -> bool:
     """Whether candidates of this kind are something in the sky."""
     return kind in REAL_KINDS
 
@@ -79,17 +79,26 @@ def draw_candidates(survey: Survey, block: int) -> Candidates:
     is_labelled = place < labelled
     real = np.where(is_labelled, place < real_labelled, place - labelled < real_others)
     kind = np.where(
-        real, _draw_kinds(settings, REAL_KINDS, rng), _draw_kinds(settings, BOGUS_KINDS, rng)
+        real, draw_kinds(settings, REAL_KINDS, rng), draw_kinds(settings, BOGUS_KINDS, rng)
     )
     ra, dec = draw_positions(settings, BLOCK, rng)
-    brighter = (1 - rng.random(BLOCK)) ** (-1 / _SNR_SLOPE)
-    brighter = np.where(kind == "noise_peak", brighter**_NOISE_PEAKS, brighter)
-    snr = settings.snr_limit * np.minimum(brighter, _SNR_RANGE)
+    snr = draw_snr(settings, kind, rng)
     return Candidates(kind=kind, is_labelled=is_labelled, ra=ra, dec=dec, snr=snr)
 
 
-def _draw_kinds(
+def draw_snr(
+    settings: DifferenceImaging, kind: npt.NDArray[np.str_], rng: np.random.Generator
+) -> Floats:
+    """Draw the signal-to-noise of a block's candidates, of some kinds: shape (BLOCK,)."""
+    brighter = (1 - rng.random(BLOCK)) ** (-1 / _SNR_SLOPE)
+    brighter = np.where(kind == "noise_peak", brighter**_NOISE_PEAKS, brighter)
+    snr: Floats = settings.snr_limit * np.minimum(brighter, _SNR_RANGE)
+    return snr
+
+
+def draw_kinds(
     settings: DifferenceImaging, kinds: tuple[CandidateKind, ...], rng: np.random.Generator
 ) -> npt.NDArray[np.str_]:
+    """Draw a block of some kinds as often as the survey's shares say: shape (BLOCK,)."""
     shares = np.array([settings.shares.get(kind, 0.0) for kind in kinds])
     return rng.choice(np.array(kinds), BLOCK, p=shares / shares.sum())

@@ -24,13 +24,14 @@ from catalogtool.inputs._simulation.light import (
     smooth,
     star,
 )
+from catalogtool.inputs._simulation.neighbours import Source
 from catalogtool.inputs._simulation.scenes import Conditions, Scene, draw_scene
 from catalogtool.surveys._definition import CandidateKind
 
 Bools = npt.NDArray[np.bool_]
 
 _MARGIN_PIX = 5  # around a cutout while it is made
-_REAL_WANDERS_PIX = 1  # how far from a real source its detection may be
+_POINT_WANDERS_PIX = 1  # how far from a source its detection may be
 _ATTEMPTS = 4
 _BRIGHTER = 1.6  # from one attempt to the next
 _EDGE_SHARE = 0.03  # of all candidates that have a detector's edge in their cutout
@@ -50,15 +51,18 @@ class Difference:
     flux_counts, flux_error_counts : float
         Flux in the difference of a point source at the central pixel, with the error that noise
         without correlation would give it.
-    fwhm_pix : float
-        Of a point source in the difference.
+    fwhm_pix : (float, float)
+        Of a point source in the science exposure and in the difference.
+    sources : tuple of Source
+        Stars and galaxies that are always there, relative to the central pixel.
     """
 
     images: FloatArray
     mask: Bools
     flux_counts: float
     flux_error_counts: float
-    fwhm_pix: float
+    fwhm_pix: tuple[float, float]
+    sources: tuple[Source, ...]
 
     @property
     def snr(self) -> float:
@@ -96,10 +100,14 @@ def draw_difference(
     """
     for attempt in range(_ATTEMPTS):
         pair = _draw_pair(camera, kind, snr * _BRIGHTER**attempt, side + 2 * _MARGIN_PIX, rng)
-        found = _detect(pair, side, _REAL_WANDERS_PIX if is_real(kind) else _MARGIN_PIX)
+        found = _detect(pair, side, _wanders_pix(kind))
         if abs(found.snr) >= camera.settings.snr_limit:
             break
     return found
+
+
+def _wanders_pix(kind: CandidateKind) -> int:
+    return _POINT_WANDERS_PIX if is_real(kind) or kind == "glints" else _MARGIN_PIX
 
 
 @dataclass(frozen=True)
@@ -112,14 +120,19 @@ class _Pair:
     mask : ndarray, shape (3, n, n), bool
     variance : ndarray, shape (n, n), float32
         Of the difference.
-    matched : Psf
-        Of the difference.
+    scene : Scene
+        What was exposed.
     """
 
     images: FloatArray
     mask: Bools
     variance: FloatArray
-    matched: Psf
+    scene: Scene
+
+    @property
+    def matched(self) -> Psf:
+        """The point-spread function of the difference."""
+        return self.scene.conditions.matched
 
 
 def _draw_pair(
@@ -150,7 +163,7 @@ def _draw_pair(
         images=np.stack([raw[SCIENCE], raw[TEMPLATE], difference]) * ~mask,
         mask=mask,
         variance=np.asarray(variance[SCIENCE] + variance[TEMPLATE], dtype=np.float32),
-        matched=conditions.matched,
+        scene=scene,
     )
 
 
@@ -210,13 +223,15 @@ def _detect(pair: _Pair, side: int, wanders_pix: int) -> Difference:
     up, right = (int(i) + low for i in np.unravel_index(near.argmax(), near.shape))
     response = _response(round(pair.matched.fwhm_pix / _KERNEL_STEP))
     half = side // 2
+    centre = total // 2 - right, total // 2 - up
     window = np.s_[:, up - half : up + half + 1, right - half : right + half + 1]
     return Difference(
         images=pair.images[window],
         mask=pair.mask[window],
         flux_counts=float(signal[up, right]) / response,
         flux_error_counts=float(error[up, right]) / response,
-        fwhm_pix=pair.matched.fwhm_pix,
+        fwhm_pix=(pair.scene.conditions.psf[SCIENCE].fwhm_pix, pair.matched.fwhm_pix),
+        sources=tuple(source.moved(*centre) for source in pair.scene.sources),
     )
 
 

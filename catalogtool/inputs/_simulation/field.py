@@ -27,6 +27,11 @@ def open_stream(survey_name: str, seed: int, purpose: str, index: int) -> np.ran
     return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16]))
 
 
+def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    """Draw a number whose logarithm is uniform."""
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+
+
 def draw_positions(
     field: SimulatedField, count: int, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:

@@ -1,7 +1,8 @@
 """Light as a sum of Gaussians: profiles, point-spread functions and pixels in closed form.
 
 Moffat, exponential and de Vaucouleurs profiles are close to sums of a few Gaussians. Smearing adds
-covariances, shifts are exact, and an image costs one exponential per Gaussian and pixel.
+covariances, shifts are exact, and an image costs one exponential per Gaussian and pixel that it
+reaches.
 """
 
 from dataclasses import dataclass
@@ -27,6 +28,11 @@ _DE_VAUCOULEURS = (
 _BULGE_RADIUS = 0.25  # of a galaxy with a disk, relative to the whole
 _PIXEL_VARIANCE = 1 / 12  # of the light of one point, spread over a pixel
 FWHM_TO_SIGMA = 0.4247  # of a Gaussian
+_REACH = 5.5  # standard deviations to which a Gaussian is drawn: to 3e-7 of its height
+_REACHES_PIX = (5, 8, 12, 18, 27)  # Gaussians that reach about as far are drawn together
+_SMALL_PIX = 41  # images in which it does not pay to draw less than all
+POINTS_PER_FWHM = 2.5
+"""How densely points make a trail that is smooth."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,10 @@ class Light:
     def scaled(self, factor: float) -> "Light":
         """Brighter or fainter light."""
         return Light(self.flux * factor, self.x, self.y, self.covariance)
+
+    def take(self, chosen: npt.NDArray[np.bool_]) -> "Light":
+        """Some of the Gaussians."""
+        return Light(self.flux[chosen], self.x[chosen], self.y[chosen], self.covariance[chosen])
 
 
 def join(*lights: Light) -> Light:
@@ -169,21 +179,72 @@ def render(light: Light, psf: Psf, side: int) -> FloatArray:
     """
     share, smear = psf.gaussians
     spread = light.covariance[:, None] + smear + np.array([1, 0, 1]) * _PIXEL_VARIANCE
-    xx, xy, yy = np.moveaxis(spread, -1, 0)[..., None, None]  # each (N, 4, 1, 1)
-    determinant = xx * yy - xy**2
-    height = light.flux[:, None] * share / (2 * np.pi * np.sqrt(determinant[..., 0, 0]))
-    across, up = (
-        (np.arange(side) - side // 2 - centre[:, None, None]) for centre in (light.x, light.y)
-    )  # each (N, 1, side)
-    across, up = across[..., None, :], up[..., :, None]
-    # Terms of one axis are cheap: only their sum is as large as the image.
-    exponent = (yy / determinant * across**2).astype(np.float32) * np.float32(-0.5)
-    exponent = exponent + (xx / determinant * up**2).astype(np.float32) * np.float32(-0.5)
-    if xy.any():
-        exponent += (xy / determinant * across).astype(np.float32) * up.astype(np.float32)
-    np.exp(exponent, out=exponent)
-    image: FloatArray = np.einsum("nk,nkij->ij", height.astype(np.float32), exponent)
+    gaussians = Light(
+        (light.flux[:, None] * share).reshape(-1),
+        np.repeat(light.x, len(share)),
+        np.repeat(light.y, len(share)),
+        spread.reshape(-1, 3),
+    )
+    corner = np.full((2, len(gaussians.flux)), -(side // 2))
+    if side <= _SMALL_PIX:
+        return np.einsum("nij->ij", _windows(gaussians, corner, side))
+    reach = np.ceil(_REACH * np.sqrt(gaussians.covariance[:, [0, 2]].max(axis=1, initial=0.0)))
+    group = np.searchsorted(_REACHES_PIX, reach)
+    image = np.zeros((side, side), dtype=np.float32)
+    for number in np.unique(group):
+        here = group == number
+        size = 2 * int(reach[here].max()) + 1
+        if size < side:
+            _add_windows(image, gaussians.take(here), size)
+        else:
+            image += np.einsum("nij->ij", _windows(gaussians.take(here), corner[:, here], side))
     return image
+
+
+def _add_windows(image: FloatArray, gaussians: Light, size: int) -> None:
+    """Add Gaussians to an image, each in a window around its centre."""
+    half = len(image) // 2
+    corner = np.rint([gaussians.y, gaussians.x]).astype(np.int64) - size // 2
+    seen = ((corner > -half - size) & (corner <= half)).all(axis=0)
+    windows = _windows(gaussians.take(seen), corner[:, seen], size)
+    around = np.zeros(np.add(image.shape, 2 * size), dtype=np.float32)
+    places = (corner[:, seen] + half + size).T.tolist()
+    for window, (bottom, left) in zip(windows, places, strict=True):
+        around[bottom : bottom + size, left : left + size] += window
+    image += around[size:-size, size:-size]
+
+
+def _windows(gaussians: Light, corner: npt.NDArray[np.int64], size: int) -> FloatArray:
+    """Draw N Gaussians, each in a window of its own.
+
+    Parameters
+    ----------
+    gaussians : Light
+    corner : ndarray, shape (2, N), int64
+        Lowest and leftmost pixels, relative to the central pixel of the image.
+    size : int
+        Pixels along each axis.
+
+    Returns
+    -------
+    ndarray, shape (N, size, size), float32
+    """
+    up, across = (
+        first[:, None] + np.arange(size) - centre[:, None]
+        for first, centre in zip(corner, (gaussians.y, gaussians.x), strict=True)
+    )  # each (N, size)
+    xx, xy, yy = gaussians.covariance.T[..., None]
+    determinant = xx * yy - xy**2
+    height = gaussians.flux[:, None] / (2 * np.pi * np.sqrt(determinant))
+    # Terms of one axis are cheap: only their sum is as large as the windows.
+    light = (yy / determinant * across**2).astype(np.float32)[:, None] * np.float32(-0.5)
+    light = light + (xx / determinant * up**2).astype(np.float32)[..., None] * np.float32(-0.5)
+    if xy.any():
+        tilt = (xy / determinant * across).astype(np.float32)
+        light += tilt[:, None] * up.astype(np.float32)[..., None]
+    np.exp(light, out=light)
+    light *= height.astype(np.float32)[..., None]
+    return light
 
 
 def smooth(image: FloatArray, kernel: FloatArray) -> FloatArray:

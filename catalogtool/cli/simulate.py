@@ -1,0 +1,63 @@
+"""Commands that write simulated data as files, for tests of other programs and of this one."""
+
+from typing import Annotated
+
+import typer
+
+from catalogtool.cli import console
+from catalogtool.cli.options import Json
+
+app = typer.Typer(help="Write simulated data as files.", no_args_is_help=True)
+
+
+@app.callback()
+def _simulate() -> None:
+    pass
+
+
+@app.command("alerts")
+def simulate_alerts(  # noqa: PLR0913 - the options of the command
+    count: Annotated[int, typer.Option(min=1, help="How many alerts to write.")],
+    output: Annotated[
+        str,
+        typer.Option(
+            help="NAME.tar.gz or NAME.tar, or a folder with one file per alert; or s3://."
+        ),
+    ],
+    survey: Annotated[str, typer.Option(help="Survey to simulate.")] = "mock_alerts",
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of everything random. [default: the survey's]")
+    ] = None,
+    distinct: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Draw only so many scenes and show them again under other numbers, names and "
+            "positions: for load tests, not for training. [default: all alerts differ]",
+        ),
+    ] = None,
+    corrupt_share: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Share of packets that are broken; their names say how."),
+    ] = 0.0,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Write simulated alerts as Avro packets of ZTF's schema.
+
+    Packets hold pixels, measurements, catalog neighbours and the light curve of 30 days; an
+    object's name tells what it was drawn as, sim-SURVEY-KIND-NUMBER.
+    """
+    from catalogtool.inputs._simulation.night import Night, write_night
+    from catalogtool.surveys import load_survey
+
+    night = Night(load_survey(survey), count, distinct, corrupt_share)
+    if seed is not None:
+        night = night.with_seed(seed)
+    written = write_night(night, output, console.new_progress())
+    if as_json:
+        console.result_json(written.to_json())
+        return
+    rows = [("packets", written.packets), *written.classes.items()]
+    rows += [(f"broken: {damage}", number) for damage, number in written.broken.items()]
+    console.table(output, ("what", "number"), rows)
