@@ -186,7 +186,7 @@ class _Gatherer:
         times = rows.column("observed_mjd").to_pylist()
         for place, rank in enumerate(ranks):
             history = histories[place]
-            more = {k: v for k, v in facts[place].items() if k not in _FROM_FACTS}
+            more = {k: v for k, v in facts[place].items() if k not in CANDIDATES.names}
             self._spool.put(rank, tones[place], detail_text(history, more))
             self.values[rank] = {
                 "observed_mjd": times[place],
