@@ -30,7 +30,7 @@ def vet(  # noqa: PLR0913 - the options of the command
     as_json: Json = False,
 ) -> None:
     """Write a page to vet the best candidates of a run on: cutouts, light curves, picks, export."""
-    from catalogtool.production._candidates import Choice
+    from catalogtool.production.candidates import Choice
     from catalogtool.production.vetting import write_vetting
     from catalogtool.release._run_facts import find_run
 

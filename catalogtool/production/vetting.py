@@ -15,8 +15,8 @@ from catalogtool.errors import ConfigError
 from catalogtool.inputs import open_input_format
 from catalogtool.inputs._base import Format
 from catalogtool.inputs.manifest import Manifest
-from catalogtool.production._candidates import Choice, choose_candidates
 from catalogtool.production._spool import Spool
+from catalogtool.production.candidates import Choice, choose_candidates
 from catalogtool.production.record import RunRecord, read_record
 from catalogtool.progress import Progress
 from catalogtool.quality._sprites import scale_cutouts

@@ -42,7 +42,7 @@ function links(index) {
     );
   }
   if (/^ZTF\d\d[a-z]{7}$/.test(name)) found.push(["ALeRCE", `https://alerce.online/object/${name}`]);
-  else if (ra !== null) found.push(["ALeRCE", `https://alerce.online/?ra=${ra}&dec=${dec}&radius=5`]);
+  else if (ra !== null) found.push(["ALeRCE", `https://alerce.online/?ra=${ra}&dec=${dec}&radius=5&page=1`]);
   return element("p", { class: "links" }, ...found.map(([title, href]) => (
     element("a", { href, target: "_blank", rel: "noopener noreferrer" }, title))));
 }

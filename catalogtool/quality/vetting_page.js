@@ -102,7 +102,7 @@ const KEYS = {
 
 function onKey(event) {
   const typing = event.target.closest("input, select");
-  if (typing && event.key === "Escape") byId("table").focus();
+  if (typing && ["Escape", "Enter"].includes(event.key)) byId("table").focus();
   const open = document.querySelector("dialog[open]");
   if (typing || open || event.ctrlKey || event.metaKey || event.altKey || !KEYS[event.key]) return;
   event.preventDefault();

@@ -11,8 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from s3_server import s3_client
 from typer.testing import CliRunner
 
+from catalogtool import storage
 from catalogtool.catalogs import load_kind
 from catalogtool.catalogs._base import CatalogContext, Predictions
 from catalogtool.cli.main import app
@@ -25,7 +27,7 @@ from catalogtool.inputs._base import Format
 from catalogtool.inputs.manifest import Manifest, build_manifest
 from catalogtool.layout import RunLayout
 from catalogtool.production import vetting
-from catalogtool.production._candidates import Choice, choose_candidates
+from catalogtool.production.candidates import Choice, choose_candidates
 from catalogtool.production.record import RunRecord
 from catalogtool.production.vetting import write_vetting
 from catalogtool.progress import Progress
@@ -279,6 +281,22 @@ def test_the_page_of_a_run_lies_in_the_run_and_is_made_again(differences: Finish
         files = [f for f in Path(page["uri"]).parent.rglob("*") if f.is_file()]
         assert len(files) == page["files"]
         assert sum(file.stat().st_size for file in files) == page["size_bytes"]
+
+
+@pytest.mark.s3
+def test_a_page_on_object_storage_is_served_as_a_page(
+    differences: Finished, s3_bucket: str, s3_port: int
+) -> None:
+    facts, uri = find_run(differences.run.uri, None), f"{s3_bucket}/vetting"
+    page = write_vetting(facts, Choice("real", limit=5), uri, Progress())
+    names = [info.uri for info in storage.list_files(uri)]
+    assert len(names) == page.files == 5
+    client, bucket = s3_client(s3_port), s3_bucket.removeprefix("s3://")
+    for name in names:
+        key = name.removeprefix(f"{s3_bucket}/")
+        served = client.head_object(Bucket=bucket, Key=key)["ContentType"].partition(";")[0]
+        expected = {"html": "text/html", "js": "text/javascript", "png": "image/png"}
+        assert served == expected[name.rpartition(".")[2]]
 
 
 def test_what_cannot_be_vetted_is_refused_in_words(alerts: Finished, tmp_path: Path) -> None:
