@@ -24,13 +24,13 @@ function magnitudeText(index) {
   return `${magnitude.toFixed(2)}${error === null ? "" : ` ± ${error.toFixed(2)}`}`;
 }
 
-const textWidth = (name, most) => Math.min(most, Math.max(96, 24 + 8.2 * head.longest[name]));
+const textWidth = (name, most) => Math.min(most, Math.max(96, 22 + 9.4 * head.longest[name]));
 
 // key: column that it sorts by; text or format: what a row shows of it; bar: its length shows it.
 const TABLE = [
   { key: null, title: "", width: 30, kind: "mark" },
   { key: null, title: "cutouts", width: 12 + 42 * head.channels.length, kind: "thumbs" },
-  { key: "source_id", title: "object", width: textWidth("source_id", 230) },
+  { key: "source_id", title: "object", width: textWidth("source_id", 240) },
   { key: "predicted_class", title: "class", width: 82 },
   { key: "score", title: "score", width: 74, hint: head.rankedBy, number: true, format: fixed(3), bar: true },
   { key: "real_bogus", title: "real", width: 68, number: true, format: fixed(3), bar: true },
