@@ -2,7 +2,7 @@
 
 const LABELS = {
   object_id: "detection", observed_mjd: "MJD", night: "night", predicted_class: "class",
-  real_bogus: "real/bogus", survey_score: "survey's score", age_days: "days since first detection",
+  real_bogus: "real/bogus", survey_score: "survey's score", age_days: "days in the history",
   is_positive: "brighter than the template", detections: "detections", flags: "flags",
 };
 const FACT_COLUMNS = Object.keys(LABELS).filter(known);

@@ -34,7 +34,7 @@ const TABLE = [
   { key: "predicted_class", title: "class", width: 82 },
   { key: "score", title: "score", width: 74, hint: head.rankedBy, number: true, format: fixed(3), bar: true },
   { key: "real_bogus", title: "real", width: 68, number: true, format: fixed(3), bar: true },
-  { key: "age_days", title: "age, d", width: 76, number: true, format: fixed(1) },
+  { key: "age_days", title: "age, d", width: 76, number: true, hint: "days since the first detection in the history", format: fixed(1) },
   { key: "magnitude_ab", title: "mag", width: 120, number: true, text: magnitudeText },
   { key: "band", title: "band", width: 58 },
   { key: "detections", title: "seen", width: 58, hint: "detections of the object", number: true },
