@@ -26,7 +26,7 @@ from catalogtool.inputs import open_input_format
 from catalogtool.inputs._base import Format
 from catalogtool.inputs.manifest import Manifest, build_manifest
 from catalogtool.layout import RunLayout
-from catalogtool.production import vetting
+from catalogtool.production import _gathering
 from catalogtool.production.candidates import Choice, choose_candidates
 from catalogtool.production.record import RunRecord
 from catalogtool.production.vetting import write_vetting
@@ -136,7 +136,7 @@ def page(alerts: Finished, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of the alerts, read a few at a time."""
     folder = tmp_path_factory.mktemp("page")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(vetting, "_CHUNK_OBJECTS", 7)
+        patch.setattr(_gathering, "_CHUNK_OBJECTS", 7)
         alerts.write(folder)
     return folder
 
