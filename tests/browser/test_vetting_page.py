@@ -269,6 +269,7 @@ def test_links_name_the_position_and_the_object(page: "WebDriver", sample: Sampl
     assert f"{ra}%20%2B{dec}" in links["SIMBAD"]
 
 
+@pytest.mark.slow
 def test_ten_thousand_candidates_are_painted_soon(driver: "WebDriver", large_url: str) -> None:
     times = []
     for _ in range(3):
@@ -278,6 +279,7 @@ def test_ten_thousand_candidates_are_painted_soon(driver: "WebDriver", large_url
     assert "10,000 of 10,000" in text_of(driver, "#status")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [20, 60])
 def test_scrolling_through_ten_thousand_candidates_meets_no_blank_row(
     driver: "WebDriver", large_url: str, steps: int

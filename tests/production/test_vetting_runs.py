@@ -37,7 +37,7 @@ from catalogtool.surveys import load_survey
 from catalogtool.surveys._definition import Survey
 
 SURVEYS = Path(__file__).parents[2] / "catalogtool" / "surveys"
-COUNT = 40
+COUNT = 36
 UNIT = 8
 FLAGGED = 3
 DEFAULT = Choice()
