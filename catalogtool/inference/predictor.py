@@ -5,9 +5,8 @@ import numpy.typing as npt
 import torch
 
 from catalogtool.catalogs._base import Predictions
-from catalogtool.catalogs._common import entropy_nat
 from catalogtool.flags import FATAL, Flag
-from catalogtool.inference.forms import FORMS, make_forward, predict_padded
+from catalogtool.inference.forms import FORMS, WithFeatures, make_forward, predict_padded
 from catalogtool.preprocess.stretch import prepare
 from catalogtool.training.model import Model
 
@@ -39,9 +38,9 @@ class Predictor:
         self.spec = spec
         self.minibatch = minibatch
         self.calibration = model.calibration
-        self.unknown_threshold: float | None = model.metrics.get("unknown_threshold")
-        """Entropy, before calibration."""
-        self.forward = make_forward(model.network, FORMS[form], minibatch, shape)
+        self.neighbours = model.neighbours
+        network = model.network if model.neighbours is None else WithFeatures(model.network)
+        self.forward = make_forward(network, FORMS[form], minibatch, shape, len(spec.classes))
 
     def predict(self, images: FloatArray, mask: BoolArray, flags: IntArray) -> Predictions:
         """Predict some objects.
@@ -69,19 +68,22 @@ class Predictor:
         good = np.flatnonzero((found & FATAL) == 0)
         p = np.full((count * rows, len(self.spec.classes)), np.nan, dtype=np.float32)
         if len(good):
-            p[good] = self._probabilities(images[good], mask[good])
-        if self.unknown_threshold is not None:
-            # Comparisons with NaN are false: there is no class to doubt without a prediction.
-            found |= np.where(entropy_nat(p) > self.unknown_threshold, Flag.UNKNOWN_CLASS, 0)
+            p[good], is_unknown = self._predict(images[good], mask[good])
+            found[good] |= np.where(is_unknown, Flag.UNKNOWN_CLASS, 0)
         if self.calibration is not None and len(good):
             p[good] = self.calibration.apply_to_array(p[good])
         return Predictions(p.reshape(count, rows, p.shape[1]), found.reshape(count, rows))
 
-    def _probabilities(self, images: FloatArray, mask: BoolArray) -> FloatArray:
+    def _predict(self, images: FloatArray, mask: BoolArray) -> tuple[FloatArray, BoolArray]:
+        """Probabilities (M, K) before calibration, and whether the class is none of them (M,)."""
         prepared = torch.from_numpy(prepare(images, mask, self.spec.stretch))
-        p = predict_padded(self.forward, prepared, self.minibatch).double()
+        outputs = predict_padded(self.forward, prepared, self.minibatch)
+        p, features = outputs.tensor_split([len(self.spec.classes)], dim=1)
+        p = p.double()
         normalised: FloatArray = (p / p.sum(dim=1, keepdim=True)).float().numpy()
-        return normalised
+        if self.neighbours is None:
+            return normalised, np.zeros(len(p), dtype=bool)
+        return normalised, self.neighbours.is_unknown(features)
 
 
 def pixel_flags(images: FloatArray, mask: BoolArray) -> IntArray:
