@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from catalogtool.flags import Flag
 from catalogtool.inputs._alerts import AlertFormat
+from catalogtool.inputs._alerts.byte_source import DamagedError
 from catalogtool.inputs._alerts.facts import (
     Measurement,
     Numbers,
@@ -16,8 +18,11 @@ from catalogtool.inputs._alerts.facts import (
     sky_columns,
     texts_of,
 )
-from catalogtool.inputs._alerts.layout import PacketFields, Record
-from catalogtool.inputs._alerts.planes import Image, image_in
+from catalogtool.inputs._alerts.layout import PacketFields
+from catalogtool.inputs._alerts.planes import Image, fill_cutouts, image_in
+from catalogtool.inputs._alerts.rubin_planes import Planes, north_up, variance_and_psf
+from catalogtool.inputs._alerts.schema import Record
+from catalogtool.inputs._base import FloatArray
 
 _CUTOUTS = {
     "science": "cutoutScience",
@@ -84,11 +89,39 @@ class Format(AlertFormat):
 
     def images(self, record: Record) -> dict[str, Image]:
         """FITS files by band."""
-        return {
+        found = {
             band: image
             for band, name in _CUTOUTS.items()
             if (image := image_in(record.get(name))) is not None
         }
+        return {b: _turned(i) for b, i in found.items()} if self.survey.input.north_up else found
+
+    def read_planes(self, rows: pa.Table) -> Planes:
+        """Variance and point-spread functions of some manifest rows.
+
+        They are those of the pixels as they were taken, whatever the survey's `north_up`.
+
+        Raises
+        ------
+        StorageError
+            Only if the storage cannot be reached and trying again may help.
+        """
+        bands = self.survey.band_names
+        variance = self.empty_cutouts(rows.num_rows)
+        psf: list[list[FloatArray | None]] = [[None] * len(bands) for _ in range(rows.num_rows)]
+        for index, found in self.packets(rows, "reading"):
+            if isinstance(found, Flag):
+                continue
+            images = [image_in(found.record.get(_CUTOUTS.get(band, ""))) for band in bands]
+            pairs = [variance_and_psf(i) if isinstance(i, bytes) else (None, None) for i in images]
+            fill_cutouts(variance, index, [plane for plane, _ in pairs])
+            psf[index] = [one for _, one in pairs]
+        return Planes(np.where(variance.mask, np.nan, variance.images), psf)
+
+    @property
+    def pixel_flags(self) -> Flag:
+        """Turning resamples."""
+        return Flag.RESAMPLED if self.survey.input.north_up else Flag(0)
 
     def facts(self, measurements: Sequence[Measurement]) -> pa.Table:
         """Facts that all alerts have, and Rubin's fluxes, in nJy."""
@@ -120,6 +153,15 @@ class Format(AlertFormat):
             if one.get("midpointMjdTai") not in times
         ]
         return pa.concat_tables([_detected(found), _limits(forced)])
+
+
+def _turned(image: Image) -> Image:
+    if not isinstance(image, bytes):
+        return b""  # a table's numbers come without a WCS
+    try:
+        return north_up(image)
+    except DamagedError:
+        return b""
 
 
 def _detected(sources: Sequence[dict[str, Any]]) -> pa.Table:

@@ -18,8 +18,9 @@ from catalogtool.inputs._alerts.facts import (
     sky_columns,
     texts_of,
 )
-from catalogtool.inputs._alerts.layout import PacketFields, Record
-from catalogtool.inputs._alerts.planes import Image, image_in
+from catalogtool.inputs._alerts.layout import PacketFields
+from catalogtool.inputs._alerts.planes import Edge, Image, image_in
+from catalogtool.inputs._alerts.schema import Record
 
 _CUTOUTS = {
     "science": ("cutoutScience", "cutout_science"),
@@ -52,7 +53,8 @@ _CUTOUT_FIELDS = frozenset(name for names in _CUTOUTS.values() for name in names
 _BANDS = {0: None, 1: "g", 2: "r", 3: "i"}
 _NUMBERED_BAND = re.compile(r"(\d+)\s*=\s*(\w+)")
 _JD_OF_MJD = 2_400_000.5
-_QUADRANT_EDGE_PIX = 32
+_CUTOUT_PIX = 63
+_HALF_PIX = 32
 """Objects nearer to a detector's edge than this have cutouts that it cut off."""
 
 
@@ -99,16 +101,13 @@ class Format(AlertFormat):
             if (image := image_in(record.get(name))) is not None
         }
 
-    def cut_side(self, measurement: Measurement) -> tuple[int, int]:
-        """Which side of the cutouts lies outside the detector, for y and x."""
-        x, y, edge = (measurement.get(name) for name in _SITE)
-        numbers = [n for n in (x, y, edge) if isinstance(n, int | float)]
-        if len(numbers) < len(_SITE) or not numbers[2] < _QUADRANT_EDGE_PIX:
-            return (0, 0)
-        return (
-            -1 if numbers[1] < _QUADRANT_EDGE_PIX else 1,
-            -1 if numbers[0] < _QUADRANT_EDGE_PIX else 1,
-        )
+    def edge(self, measurement: Measurement) -> Edge | None:
+        """Where the edge of the detector may have cut the cutouts off, if near."""
+        site = (measurement.get(name) for name in _SITE)
+        x, y, distance = (v if isinstance(v, int | float) else np.inf for v in site)
+        if distance >= _HALF_PIX or np.inf in {x, y}:
+            return None
+        return Edge(_CUTOUT_PIX, (-1 if y < _HALF_PIX else 1, -1 if x < _HALF_PIX else 1))
 
     def facts(self, measurements: Sequence[Measurement]) -> pa.Table:
         """Facts that all alerts have, and the features of stamp classifiers under ZTF's names."""
@@ -168,7 +167,8 @@ def _bands(document: str) -> dict[int, str | None]:
 
 def _mjd(measurements: Sequence[Measurement]) -> Numbers:
     jd, mjd = numbers_of(measurements, ("jd", "mjd"))
-    return np.where(np.isnan(jd), mjd, jd - _JD_OF_MJD)
+    times: Numbers = np.where(np.isnan(jd), mjd, jd - _JD_OF_MJD)
+    return times
 
 
 def _positive(measurements: Sequence[Measurement]) -> Numbers:

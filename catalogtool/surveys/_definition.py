@@ -18,7 +18,9 @@ from catalogtool.config._base import Settings
 from catalogtool.units import Angle, Length, Magnitude
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Stretch = Literal["minmax", "band_minmax", "channel_minmax", "percentile", "asinh", "unit"]
+Stretch = Literal[
+    "minmax", "band_minmax", "channel_minmax", "percentile", "asinh", "band_asinh", "unit"
+]
 Select = Literal["labels", "unlabelled", "last"]
 SimulatedKind = Literal["spheroid", "disk", "irregular", "point_source", "lensed_arc"]
 RealKind = Literal["transient", "hostless", "variable_star", "moving", "nuclear"]
@@ -127,6 +129,8 @@ class InputSource(Settings):
     is the band; all other named groups, joined by ``_``, are the object's name."""
     hdu: str | None = None
     """Extension that holds the pixels; None: the one named like the band, else the first image."""
+    north_up: bool = False
+    """Whether alerts' cutouts that have a WCS are turned until north is up and east is left."""
 
 
 class SimulatedField(Settings):

@@ -23,9 +23,8 @@ def survey_of(kind: type[Format]) -> Survey:
 
 
 def test_the_expected_formats_are_there() -> None:
-    assert {"fits_cutouts", "image_table", "simulated", "simulated_differences"} <= set(
-        format_names()
-    )
+    files = {"fits_cutouts", "image_table", "rubin_alerts", "ztf_alerts"}
+    assert files | {"simulated", "simulated_differences"} <= set(format_names())
 
 
 def test_nothing_is_recognised_where_nothing_is(kind: type[Format], tmp_path: object) -> None:

@@ -1,8 +1,12 @@
 """Bytes that arrive in pieces, taken in the sizes that a reader asks for."""
 
 from collections.abc import Iterable, Iterator
+from typing import cast
 
 from isal import isal_zlib
+
+InflateError = cast("type[Exception]", isal_zlib.error)
+"""What isal says to damaged bytes; its type stubs take the class for an instance."""
 
 _COMPRESSED_BYTES = 1 << 16
 """What is inflated at once: damage costs at most what so many bytes hold."""
@@ -86,7 +90,7 @@ def gunzipped(pieces: Iterable[bytes]) -> Iterator[bytes]:
                 decoder = decoder or isal_zlib.decompressobj(wbits=31)  # 31: with a gzip header
                 try:
                     inflated = decoder.decompress(rest, _PIECE_BYTES)
-                except isal_zlib.error:
+                except InflateError:
                     return
                 rest = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
                 decoder = None if decoder.eof else decoder

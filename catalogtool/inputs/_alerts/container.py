@@ -2,14 +2,15 @@
 
 import hashlib
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import NamedTuple
 
 import cramjam
 from isal import isal_zlib
 
 from catalogtool.inputs._alerts.byte_source import ByteSource, DamagedError
-from catalogtool.inputs._alerts.layout import Layout, PacketFields, Purpose, Record, layout_of
+from catalogtool.inputs._alerts.layout import Layout, PacketFields, Purpose, layout_of
+from catalogtool.inputs._alerts.schema import Record
 
 _MAGIC = b"Obj\x01"
 _SYNC_BYTES = 16
@@ -96,8 +97,9 @@ def packets_in(
         yield FoundPacket(None, source.take(LARGEST_BLOCK_BYTES))
         return
     mark = source.take(_SYNC_BYTES)
-    while source.peek(1):
-        yield from _block(source, header, mark)
+    going = True
+    while going and source.peek(1):
+        going = yield from _block(source, header, mark)
 
 
 def _message(data: bytes, fields: PacketFields, schema_of: SchemaOfId) -> FoundPacket:
@@ -108,8 +110,11 @@ def _message(data: bytes, fields: PacketFields, schema_of: SchemaOfId) -> FoundP
         return FoundPacket(None, data)
 
 
-def _block(source: ByteSource, header: _Header, mark: bytes) -> Iterator[FoundPacket]:
-    """Packets of the next block; of a damaged one, something unreadable for each that is lost."""
+def _block(source: ByteSource, header: _Header, mark: bytes) -> Generator[FoundPacket, None, bool]:
+    """Packets of the next block; of a damaged one, something unreadable for each that is lost.
+
+    Returns whether another block can follow.
+    """
     count, found, taken = 1, 0, b""
     try:
         count, size = _take_count_and_size(source)
@@ -124,7 +129,8 @@ def _block(source: ByteSource, header: _Header, mark: bytes) -> Iterator[FoundPa
             yield FoundPacket(None, taken)
         if not taken.endswith(mark):
             source.give_back(taken)
-            source.skip_past(mark)
+            return source.skip_past(mark)
+    return True
 
 
 def _take_count_and_size(source: ByteSource) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,19 +13,21 @@ from catalogtool import storage
 from catalogtool.errors import CatalogtoolError, ManifestError
 from catalogtool.flags import FATAL, Flag
 from catalogtool.inputs._alerts.byte_source import DamagedError
+from catalogtool.inputs._alerts.cursor import read_packets
 from catalogtool.inputs._alerts.facts import Measurement, Numbers
-from catalogtool.inputs._alerts.layout import PacketFields, Purpose, Record
+from catalogtool.inputs._alerts.layout import PacketFields, Purpose
 from catalogtool.inputs._alerts.listing import Listed, alert_id, alert_table
 from catalogtool.inputs._alerts.packets import (
     ARCHIVE_ENDINGS,
     PACKET_ENDING,
     AnyPacket,
     Packet,
-    list_packets,
-    read_packets,
+    first_packet,
 )
-from catalogtool.inputs._alerts.planes import Image, fill_cutouts
+from catalogtool.inputs._alerts.planes import Edge, Image, fill_cutouts
+from catalogtool.inputs._alerts.schema import Record
 from catalogtool.inputs._alerts.seen import SeenIds
+from catalogtool.inputs._alerts.walk import list_packets
 from catalogtool.inputs._base import Cutouts
 from catalogtool.inputs._base import Format as BaseFormat
 from catalogtool.inputs._listing import files_ending
@@ -46,6 +49,8 @@ HISTORY_SCHEMA = pa.schema(
 _ROWS_PER_TABLE = 4096
 _LOOKED_AT = 16
 _NOTHING: Measurement = {}
+_ODD = (DamagedError, AttributeError, KeyError, TypeError, ValueError)
+"""Also what those packets raise whose fields are of other kinds than in any survey."""
 _EXPECTED = (
     f"expected files {', '.join(ENDINGS)}; bare messages of a stream also need their schema as "
     "schema*.avsc in the same folder"
@@ -57,6 +62,9 @@ class AlertFormat(BaseFormat):
 
     A packet that cannot be read, or repeats another, is a flagged row of its own: its name says
     which file it is in and at which place, and its `identity` is the SHA-256 of its bytes.
+
+    Archives cannot be entered in the middle: every worker passes over all that stands before its
+    units, at about a third of the cost of reading it. Nights in several archives spare that.
     """
 
     fields: PacketFields
@@ -93,9 +101,14 @@ class AlertFormat(BaseFormat):
     def detections(self, record: Record, documents: dict[str, str]) -> pa.Table:
         """Current and earlier detections and limits, of `HISTORY_SCHEMA` without the id."""
 
-    def cut_side(self, measurement: Measurement) -> tuple[int, int]:  # noqa: ARG002
-        """For y and x, where the edge of a detector cut the cutouts: -1, 0 or 1."""
-        return (0, 0)
+    def edge(self, measurement: Measurement) -> Edge | None:  # noqa: ARG002
+        """Where the edge of a detector may have cut the cutouts off, if near."""
+        return None
+
+    @property
+    def pixel_flags(self) -> Flag:
+        """What is true of all pixels that are read."""
+        return Flag(0)
 
     def list_objects(self) -> Iterator[pa.Table]:
         """Yield one row per packet, in the order of files and of packets in them.
@@ -131,13 +144,13 @@ class AlertFormat(BaseFormat):
             labels.refuse_unknown(known)
 
     def _batches(self) -> Iterator[list[Listed]]:
-        packets = list_packets(files_ending(str(self.uri), ENDINGS), self.fields)
-        while batch := [self._listed(*one) for one in islice(packets, _ROWS_PER_TABLE)]:
+        base = storage.normalise(str(self.uri))
+        packets = list_packets(files_ending(base, ENDINGS), self.fields)
+        while batch := [self._listed(base, *one) for one in islice(packets, _ROWS_PER_TABLE)]:
             yield batch
 
-    def _listed(self, info: storage.FileInfo, packet: Packet) -> Listed:
+    def _listed(self, base: str, info: storage.FileInfo, packet: Packet) -> Listed:
         measurement = self._measured(packet.found)
-        base = storage.normalise(str(self.uri))
         file = info.uri.removeprefix(base).lstrip("/") or info.uri.rsplit("/", 1)[-1]
         return Listed(
             uri=info.uri,
@@ -152,28 +165,35 @@ class AlertFormat(BaseFormat):
         """What listing asks of a packet; None if it cannot be read, or has no id."""
         try:
             measurement = self.measurement(found.read("listing"), found.documents)
-        except DamagedError:
+        except _ODD:
             return None
         return None if alert_id(measurement) is None else measurement
 
     def read(self, rows: pa.Table) -> Cutouts:
         """Read cutouts and facts of some manifest rows."""
-        cutouts = self.empty_cutouts(rows.num_rows)
-        measurements = [_NOTHING] * rows.num_rows
-        cutouts.flags[:] = (rows.column("flags").to_numpy() & FATAL)[:, None]
-        for index, found in self._packets(rows, "reading"):
+        cutouts = self._cutouts(rows.num_rows, self.packets(rows, "reading"))
+        cutouts.flags[:] |= (rows.column("flags").to_numpy() & FATAL)[:, None]
+        return cutouts
+
+    def decode(self, files: Sequence[bytes]) -> Cutouts:
+        """Cutouts and facts of the first packet of each of some files in memory."""
+        found = (first_packet(data, self.fields) for data in files)
+        return self._cutouts(len(files), enumerate(self._read(one, "reading") for one in found))
+
+    def _cutouts(self, count: int, packets: Iterator[tuple[int, "ReadPacket | Flag"]]) -> Cutouts:
+        cutouts = self.empty_cutouts(count)
+        measurements = [_NOTHING] * count
+        bands = self.survey.band_names
+        for index, found in packets:
             if isinstance(found, Flag):
                 cutouts.flags[index] = found
                 continue
-            record, documents = found
-            measurements[index] = self.measurement(record, documents)
-            images = self.images(record)
-            fill_cutouts(
-                cutouts,
-                index,
-                [images.get(name) for name in self.survey.band_names],
-                self.cut_side(measurements[index]),
-            )
+            measurements[index] = found.measurement
+            images = self.images(found.record)
+            wanted = [images.get(band) for band in bands]
+            fill_cutouts(cutouts, index, wanted, self.edge(found.measurement))
+            if self.pixel_flags:
+                cutouts.flags[index, (cutouts.flags[index] & FATAL) == 0] |= self.pixel_flags
         return replace(cutouts, facts=self.facts(measurements))
 
     def read_history(self, rows: pa.Table) -> pa.Table:
@@ -192,29 +212,48 @@ class AlertFormat(BaseFormat):
         """
         ids = rows.column("object_id")
         tables = [HISTORY_SCHEMA.empty_table()]
-        for index, found in self._packets(rows, "history"):
-            if not isinstance(found, Flag):
-                table = self.detections(*found).sort_by("mjd")
+        for index, found in self.packets(rows, "history"):
+            table = None if isinstance(found, Flag) else self._history(found)
+            if table is not None:
                 object_id = pa.repeat(ids[index], table.num_rows)
                 tables.append(table.add_column(0, HISTORY_SCHEMA.field(0), object_id))
         return pa.concat_tables(table.cast(HISTORY_SCHEMA) for table in tables)
 
-    def _packets(
+    def _history(self, found: "ReadPacket") -> pa.Table | None:
+        """Light curve of one packet; None if it is of another kind than those of any survey."""
+        try:
+            return self.detections(found.record, found.documents).sort_by("mjd")
+        except _ODD:
+            return None
+
+    def packets(
         self, rows: pa.Table, purpose: Purpose
-    ) -> Iterator[tuple[int, tuple[Record, dict[str, str]] | Flag]]:
-        """Records of those rows that were readable when listed, by index."""
+    ) -> Iterator[tuple[int, "ReadPacket | Flag"]]:
+        """What is read of those rows that were readable when listed, by index."""
         uris, ordinals = rows.column("uris").to_pylist(), rows.column("row").to_pylist()
         ids = rows.column("object_id").to_pylist()
         wanted = np.flatnonzero((rows.column("flags").to_numpy() & FATAL) == 0).tolist()
         places = [(uris[index][0], ordinals[index]) for index in wanted]
         for place, found in read_packets(places, self.fields, purpose):
             index = wanted[place]
-            if isinstance(found, Flag):
-                yield index, found
-                continue
-            try:
-                record = found.read(purpose)
-                same = alert_id(self.measurement(record, found.documents)) == ids[index]
-            except DamagedError:
-                same = False
-            yield index, (record, found.documents) if same else Flag.UNREADABLE
+            packet = found if isinstance(found, Flag) else self._read(found, purpose)
+            # Another alert than the one that was listed here: the file is another one by now.
+            if isinstance(packet, ReadPacket) and alert_id(packet.measurement) != ids[index]:
+                packet = Flag.UNREADABLE
+            yield index, packet
+
+    def _read(self, found: AnyPacket, purpose: Purpose) -> "ReadPacket | Flag":
+        try:
+            record = found.read(purpose)
+            measurement = self.measurement(record, found.documents)
+        except _ODD:
+            return Flag.UNREADABLE
+        return ReadPacket(record, found.documents, measurement)
+
+
+class ReadPacket(NamedTuple):
+    """A packet's fields, and what they say."""
+
+    record: Record
+    documents: dict[str, str]
+    measurement: Measurement

@@ -8,9 +8,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from catalogtool.flags import FATAL, Flag
+from catalogtool.identifiers import object_id_of
 from catalogtool.inputs._alerts.facts import Measurement, Numbers, numbers_of
 from catalogtool.inputs._alerts.seen import SeenIds
-from catalogtool.identifiers import object_id_of
 from catalogtool.inputs._base import MANIFEST_SCHEMA
 from catalogtool.inputs.labels import LabelTable
 
@@ -97,7 +97,7 @@ def _ids_and_flags(
     ids = np.array([0 if value is None else value for value in own], dtype=np.int64)
     duplicate = np.zeros(len(ids), dtype=np.bool_)
     duplicate[~unreadable] = seen.again(ids[~unreadable])
-    for index in np.flatnonzero(unreadable | duplicate):
+    for index in np.flatnonzero(unreadable | duplicate).tolist():
         ids[index] = object_id_of(listed[index].place)
     flags = np.where(unreadable, Flag.UNREADABLE, 0) | np.where(duplicate, Flag.DUPLICATE, 0)
     return ids, flags.astype(np.int32)

@@ -1,7 +1,7 @@
 """From the cutouts of one packet to their place in a batch: size, masks and flags."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,8 +20,17 @@ Image = bytes | Pixels
 """FITS file, or the pixels themselves."""
 
 
+class Edge(NamedTuple):
+    """How the edge of a detector cut the cutouts of an alert off."""
+
+    full_pix: int
+    """Least side of whole cutouts."""
+    sides: tuple[int, int]
+    """For y and x: -1 where pixels lack at the start, 1 at the end, 0 on neither."""
+
+
 def fill_cutouts(
-    cutouts: Cutouts, index: int, images: Sequence[Image | None], cut: Sequence[int] = (0, 0)
+    cutouts: Cutouts, index: int, images: Sequence[Image | None], edge: Edge | None = None
 ) -> None:
     """Put the cutouts of one packet into a batch.
 
@@ -36,14 +45,13 @@ def fill_cutouts(
         Place in the batch.
     images : sequence of bytes, ndarray or None
         FITS file or pixels of each band; None where there is none.
-    cut : (int, int)
-        For y and x, on which side the edge of the detector cut the images off: -1 at the start, 1
-        at the end, 0 on neither. It says where the object is in them.
+    edge : Edge or None
+        Where whole cutouts would go on; None: the object is in the centre of the images.
     """
     planes = cutouts.images[index]
     for band, image in enumerate(images):
         try:
-            flag = Flag.MISSING_BAND if image is None else _put(planes[band], image, cut)
+            flag = Flag.MISSING_BAND if image is None else _put(planes[band], image, edge)
         except DamagedError:
             flag = Flag.UNREADABLE
         if flag & ~Flag.PADDED:
@@ -68,7 +76,7 @@ def image_in(value: object) -> Image | None:
     return value if isinstance(value, bytes) else None
 
 
-def _put(plane: FloatArray, image: Image, cut: Sequence[int]) -> Flag:
+def _put(plane: FloatArray, image: Image, edge: Edge | None) -> Flag:
     pixels = decode_image(image) if isinstance(image, bytes) else image
     if pixels.shape == plane.shape:
         _copy(plane, pixels)
@@ -76,23 +84,38 @@ def _put(plane: FloatArray, image: Image, cut: Sequence[int]) -> Flag:
     if pixels.ndim != 2 or not pixels.size:
         return Flag.WRONG_SHAPE
     plane.fill(np.nan)
+    full_pix = max(edge.full_pix, *pixels.shape) if edge else None
     (into_y, from_y), (into_x, from_x) = (
-        _slices(size, len(plane), side) for size, side in zip(pixels.shape, cut, strict=True)
+        _slices(size, full_pix or size, side, len(plane))
+        for size, side in zip(pixels.shape, edge.sides if edge else (0, 0), strict=True)
     )
     _copy(plane[into_y, into_x], pixels[from_y, from_x])
     return Flag.PADDED
 
 
 def _copy(plane: FloatArray, pixels: Pixels) -> None:
-    with np.errstate(over="ignore"):  # of 64-bit pixels, what overflows becomes infinite
+    if pixels.dtype.itemsize <= plane.dtype.itemsize:
+        plane[...] = pixels
+        return
+    with np.errstate(over="ignore"):  # what overflows becomes infinite
         plane[...] = pixels
 
 
-def _slices(size: int, wanted: int, side: int) -> tuple[slice, slice]:
-    """Along one axis, where pixels go and which of them do."""
-    if size >= wanted:
-        start = (size - wanted + 1) // 2
-        return slice(None), slice(start, start + wanted)
-    missing = wanted - size
-    start = {-1: missing, 0: missing // 2, 1: 0}[side]
-    return slice(start, start + size), slice(None)
+def _slices(size: int, full: int, side: int, wanted: int) -> tuple[slice, slice]:
+    """Along one axis, where pixels go and which of them do: the centre of the whole to the centre.
+
+    Parameters
+    ----------
+    size : int
+        Pixels that there are.
+    full : int
+        Pixels of the whole, of which those on one side may lack.
+    side : int
+        Which side that is: -1, 0 (half on either) or 1.
+    wanted : int
+        Pixels of the result.
+    """
+    lacking = {-1: full - size, 0: (full - size) // 2, 1: 0}[side]
+    start = lacking + (wanted - full) // 2
+    first, last = max(start, 0), min(start + size, wanted)
+    return slice(first, max(last, first)), slice(first - start, max(last, first) - start)

@@ -1,5 +1,6 @@
 """Schemas of packets: made parsable, checked, and cut down to what a reader asks for."""
 
+import io
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -9,6 +10,7 @@ import fastavro
 from catalogtool.inputs._alerts.byte_source import DamagedError
 
 Schema = dict[str, Any]
+Record = dict[str, Any]
 Fields = Mapping[str, frozenset[str] | None]
 """Wanted fields of a packet; of records in it, which of their fields, or None for all."""
 
@@ -43,8 +45,41 @@ def load_schema(text: bytes) -> Schema:
 
 def parse(schema: Schema) -> Schema:
     """Schema as fastavro reads with it."""
-    parsed: Schema = fastavro.parse_schema(schema)
-    return parsed
+    parsed: Any = fastavro.parse_schema(schema)
+    return dict(parsed)
+
+
+def parse_or_none(schema: Schema) -> Schema | None:
+    """As `parse`; None where a named type went with a field that nobody wanted."""
+    try:
+        return parse(schema)
+    except Exception:  # noqa: BLE001 - fastavro raises several kinds
+        return None
+
+
+def decode(
+    body: bytes, at: int, writer: Schema, reader: Schema | None = None
+) -> tuple[Record, int]:
+    """Read a record.
+
+    Returns
+    -------
+    tuple
+        The record, and where it ends.
+
+    Raises
+    ------
+    DamagedError
+        If the bytes do not hold one.
+    """
+    stream = io.BytesIO(body)
+    stream.seek(at)
+    try:
+        record: Any = fastavro.schemaless_reader(stream, writer, reader)
+    # Damaged bytes are met with nearly every kind of exception.
+    except Exception as error:
+        raise DamagedError(f"{type(error).__name__}: {error}") from error
+    return record, stream.tell()
 
 
 def _without_unused(part: Any) -> Any:  # noqa: ANN401 - JSON
@@ -90,6 +125,11 @@ class _Weigher:
             self._named[schema["name"]] = "int"
             return 1
         return self.least_bytes(kind)
+
+
+def type_of(schema: Schema, index: int) -> Any:  # noqa: ANN401 - JSON
+    """Type of a record's field."""
+    return schema["fields"][index]["type"]
 
 
 def record_of(kind: Any) -> Schema | None:  # noqa: ANN401 - JSON

@@ -4,8 +4,9 @@ Only the plainest header is read here; astropy reads everything else.
 """
 
 import io
-import re
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -13,24 +14,23 @@ import numpy as np
 import numpy.typing as npt
 from isal import isal_zlib
 
-from catalogtool.inputs._alerts.byte_source import DamagedError
+from catalogtool.inputs._alerts.byte_source import DamagedError, InflateError
 
 LARGEST_SIDE_PIX = 1024
 """Nothing larger is a cutout of an alert; a damaged header must not claim all memory."""
 _LARGEST_BYTES = 1 << 24
 _BLOCK_BYTES = 2880
 _CARD_BYTES = 80
+_LONGEST_HEADER_BYTES = 100 * _BLOCK_BYTES
 _GZIP_MAGIC = b"\x1f\x8b"
 _TILE_COMPRESSED = b"ZIMAGE  ="
-_UNUSUAL = (b"BSCALE  ", b"BZERO   ", b"BLANK   ", b"GROUPS  ", b"PCOUNT  ", b"GCOUNT  ")
-_START = re.compile(
-    rb"SIMPLE  = {20}T.{50}"
-    rb"BITPIX  = {18}-32.{50}"
-    rb"NAXIS   = {20}2.{50}"
-    rb"NAXIS1  =([ \d]{21}).{50}"
-    rb"NAXIS2  =([ \d]{21}).{50}",
-    re.DOTALL,
+_UNUSUAL = frozenset(
+    {b"BSCALE", b"BZERO", b"BLANK", b"GROUPS", b"PCOUNT", b"GCOUNT"}
+    | {b"SIMPLE", b"BITPIX", b"NAXIS", b"NAXIS1", b"NAXIS2", b"NAXIS3", b"CONTINUE"}
 )
+"""What changes the meaning of pixels, or contradicts the start of the header."""
+_START = ((b"SIMPLE", b"T"), (b"BITPIX", b"-32"), (b"NAXIS", b"2"))
+"""How a plain image begins; the two sides follow."""
 
 
 class _Image(NamedTuple):
@@ -55,7 +55,7 @@ def inflated(data: bytes) -> bytes:
     decoder = isal_zlib.decompressobj(wbits=31)  # 31: with a gzip header
     try:
         raw: bytes = decoder.decompress(data, _LARGEST_BYTES)
-    except isal_zlib.error as error:
+    except InflateError as error:
         raise DamagedError(f"damaged gzip: {error}") from error
     if not decoder.eof:
         raise DamagedError("a gzip file that is cut off, or too large for a cutout")
@@ -93,51 +93,73 @@ def decode_image(data: bytes) -> npt.NDArray[Any]:
 @lru_cache(maxsize=256)
 def _plain_image(header: bytes) -> _Image | None:
     """None if the header is not plain, or does not end in these bytes."""
-    found = _START.match(header)
-    if found is None or len(header) % _BLOCK_BYTES:
+    cards = [header[at : at + _CARD_BYTES] for at in range(0, len(header), _CARD_BYTES)]
+    end = next((at for at, card in enumerate(cards) if card[:8] == b"END     "), 0)
+    found = [_keyword_and_value(card) for card in cards[:end]]
+    keywords = [keyword for keyword, _ in found]
+    if (
+        tuple(found[: len(_START)]) != _START
+        or keywords[len(_START) : len(_START) + 2] != [b"NAXIS1", b"NAXIS2"]
+        or any(keyword in _UNUSUAL for keyword in keywords[len(_START) + 2 :])
+        or len(header) % _BLOCK_BYTES
+    ):
         return None
-    for at in range(found.end(), len(header), _CARD_BYTES):
-        keyword = header[at : at + 8]
-        if keyword == b"END     ":
-            break
-        if keyword in _UNUSUAL or keyword.startswith(b"NAXIS"):
-            return None
-    else:
-        return None
-    try:
-        width, height = (int(value) for value in found.groups())
-    except ValueError:
-        return None
+    width, height = (_side(value) for _, value in found[len(_START) : len(_START) + 2])
     if not (0 < width <= LARGEST_SIDE_PIX and 0 < height <= LARGEST_SIDE_PIX):
         return None
-    end = at + _CARD_BYTES
-    return _Image((height, width), end + -end % _BLOCK_BYTES)
+    size = (end + 1) * _CARD_BYTES
+    return _Image((height, width), size + -size % _BLOCK_BYTES)
+
+
+def _keyword_and_value(card: bytes) -> tuple[bytes, bytes]:
+    """Without its comment; the value of a card that has none is of no use and no harm."""
+    value = card[10:].partition(b"/")[0].strip() if card[8:10] == b"= " else b""
+    return card[:8].rstrip(), value
+
+
+def _side(value: bytes) -> int:
+    return int(value) if value.isdigit() else 0
 
 
 def _plain_image_of_long_header(raw: bytes) -> _Image | None:
     """As `_plain_image`, of a header longer than a block; such ones differ in every packet."""
-    for block in range(1, 1 + len(raw) // _BLOCK_BYTES):
-        end = raw.find(b"END     ", block * _BLOCK_BYTES, (block + 1) * _BLOCK_BYTES)
-        if end >= 0 and end % _CARD_BYTES == 0:
-            return _plain_image.__wrapped__(raw[: (block + 1) * _BLOCK_BYTES])
+    for at in range(_BLOCK_BYTES, min(len(raw), _LONGEST_HEADER_BYTES), _CARD_BYTES):
+        if raw.startswith(b"END     ", at):
+            return _plain_image.__wrapped__(raw[: at - at % _BLOCK_BYTES + _BLOCK_BYTES])
     return None
 
 
 def _decode_with_astropy(raw: bytes) -> npt.NDArray[Any]:
+    with opened(raw) as file:
+        return image_of(next(hdu for hdu in file if hdu.is_image and hdu.header["NAXIS"] > 0))
+
+
+@contextmanager
+def opened(raw: bytes) -> Iterator[Any]:
+    """An astropy HDUList of the bytes of a small FITS file.
+
+    Raises
+    ------
+    DamagedError
+        Also for trouble inside the ``with`` block: damaged bytes show wherever they are touched.
+    """
     from astropy.io import fits
 
-    if _TILE_COMPRESSED in raw:
-        raise DamagedError("a tile-compressed image; expected a plain one")
     try:
+        if _TILE_COMPRESSED in raw:
+            raise ValueError("a tile-compressed image; expected a plain one")  # noqa: TRY301
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what is wrong with a cutout becomes a flag
             with fits.open(io.BytesIO(raw), memmap=False, ignore_missing_simple=True) as file:
-                hdu = next(hdu for hdu in file if hdu.is_image and hdu.header.get("NAXIS", 0) > 0)
-                small = hdu.header["NAXIS"] == 2 and max(hdu.shape) <= LARGEST_SIDE_PIX
-                pixels = np.asarray(hdu.data) if small else None
+                yield file
     # astropy meets damaged bytes with nearly every kind of exception.
     except Exception as error:
         raise DamagedError(f"{type(error).__name__}: {error}") from error
-    if pixels is None:
-        raise DamagedError("an image that is no cutout by its shape")
+
+
+def image_of(hdu: Any) -> npt.NDArray[Any]:  # noqa: ANN401 - an astropy HDU
+    """Pixels of an HDU, if they are few; ValueError otherwise."""
+    if hdu.header["NAXIS"] != 2 or max(hdu.shape) > LARGEST_SIDE_PIX:
+        raise ValueError(f"shape {hdu.shape} is no cutout")
+    pixels: npt.NDArray[Any] = np.asarray(hdu.data)
     return pixels

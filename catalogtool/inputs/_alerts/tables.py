@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 
 from catalogtool import storage
 from catalogtool.inputs._alerts.byte_source import DamagedError
-from catalogtool.inputs._alerts.layout import PacketFields, Purpose, Record
+from catalogtool.inputs._alerts.layout import PacketFields, Purpose
+from catalogtool.inputs._alerts.schema import Record
 
 _BATCH_ROWS = 64
 _BUFFER_BYTES = 1 << 20

@@ -8,7 +8,7 @@ from catalogtool.inputs._alerts.byte_source import ByteSource, DamagedError
 _BLOCK_BYTES = 512
 _END = bytes(_BLOCK_BYTES)
 _LARGEST_MEMBER_BYTES = 1 << 28
-_REGULAR = b"\0007"
+_REGULAR = (b"0", b"\0", b"7")
 _BASE_256 = 0x80
 _LONG_NAME, _EXTENDED = b"L", b"x"
 
@@ -43,8 +43,12 @@ def members(source: ByteSource) -> Iterator[Member]:
             if not _find_header(source):
                 return
             continue
-        data = source.take(min(header.size_bytes, _LARGEST_MEMBER_BYTES))
-        source.skip(header.size_bytes - len(data) + -header.size_bytes % _BLOCK_BYTES)
+        wanted = min(header.size_bytes, _LARGEST_MEMBER_BYTES)
+        data = source.take(wanted)
+        if len(data) < wanted:
+            yield Member(header.name, data, whole=False)
+            return
+        source.skip(header.size_bytes - wanted + -header.size_bytes % _BLOCK_BYTES)
         if header.kind == _LONG_NAME:
             name = data.rstrip(b"\0").decode(errors="replace")
         elif header.kind == _EXTENDED:
