@@ -8,12 +8,7 @@ import numpy as np
 from catalogtool.inputs._simulation.camera import Camera
 from catalogtool.inputs._simulation.candidates import is_real
 from catalogtool.inputs._simulation.differences import Difference
-from catalogtool.inputs._simulation.light_curves import (
-    DETECTION_SNR,
-    HISTORY_DAYS,
-    History,
-    draw_history,
-)
+from catalogtool.inputs._simulation.light_curves import HISTORY_DAYS, History, draw_history
 from catalogtool.inputs._simulation.matches import MISSING, match
 from catalogtool.inputs._simulation.measurements import (
     POGSON,
@@ -129,7 +124,7 @@ def make_alert(
         **match(camera, sources, rng),
     }
     candidate |= _solar_system(sighting.kind, candidate, rng)
-    history = draw_history(sighting.kind, found.flux_counts, camera.flux_error_counts, rng)
+    history = draw_history(camera, sighting.kind, found.flux_counts, rng)
     candidate |= _counts(sighting, history, rng)
     return Alert(
         sighting=sighting,
@@ -229,7 +224,7 @@ def _previous(
     ):
         nid = night + floor(sighting.mjd % 1 + days)
         pid = nid * _PER_NIGHT + sighting.index
-        limit = magnitude_of(DETECTION_SNR * error, zeropoint)
+        limit = magnitude_of(camera.settings.snr_limit * error, zeropoint)
         row = (detected if is_detected else undetected) | {
             "jd": sighting.mjd + JD_OF_MJD + days,
             "fid": fid,

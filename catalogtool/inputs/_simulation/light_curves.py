@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from catalogtool.inputs._simulation.camera import Camera
 from catalogtool.inputs._simulation.field import Floats, log_uniform
 
 HISTORY_DAYS = 30.0
-DETECTION_SNR = 5.0
 
 _VISITS_PER_NIGHT = 0.32  # of one band
 _HOURS = 0.15  # days: scatter of the time of night
@@ -18,8 +18,6 @@ _PERIODS_DAYS = (0.2, 60.0)
 _DAMPING_DAYS, _DAMPED_SCATTER = 100.0, 0.6  # of active nuclei, relative to the flux now
 _RECURRING = ("dipole", "saturated", "ghost", "bad_pixel")
 _RECURRING_SHARE = 0.3
-
-Kept = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -34,32 +32,30 @@ class History:
         Filter: 1 is g, 2 is r.
     flux_counts, flux_error_counts : ndarray, float64
         In the difference; measured everywhere, but of interest only where it is detected.
+    is_detected : ndarray, bool
+        Where there was an alert.
     """
 
     days: Floats
     fid: npt.NDArray[np.int64]
     flux_counts: Floats
     flux_error_counts: Floats
-
-    @property
-    def is_detected(self) -> Kept:
-        """Where there was an alert."""
-        return np.abs(self.flux_counts) >= DETECTION_SNR * self.flux_error_counts
+    is_detected: npt.NDArray[np.bool_]
 
 
 def draw_history(
-    kind: str, flux_counts: float, flux_error_counts: float, rng: np.random.Generator
+    camera: Camera, kind: str, flux_counts: float, rng: np.random.Generator
 ) -> History:
     """Draw the earlier exposures.
 
     Parameters
     ----------
+    camera : Camera
+        Says what is detected in a typical exposure.
     kind : str
         Value of `CandidateKind`.
     flux_counts : float
         Of the alert; history leads to it.
-    flux_error_counts : float
-        Of a faint source in a typical exposure.
     rng : Generator
     """
     nights = np.arange(-HISTORY_DAYS + 1, 0)
@@ -68,9 +64,9 @@ def draw_history(
     fid = np.repeat([1, 2], visited.sum(axis=1))
     order = np.argsort(days)
     days, fid = np.clip(days[order], -HISTORY_DAYS, -1e-3), fid[order]
-    error = flux_error_counts * np.exp(_DEPTH_SCATTER * rng.standard_normal(len(days)))
-    flux = flux_counts * _relative_flux(kind, days, rng)
-    return History(days, fid, flux + error * rng.standard_normal(len(days)), error)
+    error = camera.flux_error_counts * np.exp(_DEPTH_SCATTER * rng.standard_normal(len(days)))
+    flux = flux_counts * _relative_flux(kind, days, rng) + error * rng.standard_normal(len(days))
+    return History(days, fid, flux, error, np.abs(flux) >= camera.settings.snr_limit * error)
 
 
 def _relative_flux(kind: str, days: Floats, rng: np.random.Generator) -> Floats:

@@ -74,10 +74,10 @@ def measure(camera: Camera, kind: str, found: Difference, rng: np.random.Generat
 
 
 def limiting_magnitude(camera: Camera, found: Difference) -> float:
-    """Magnitude of a point source at five sigma in the difference; wider images are shallower."""
+    """Magnitude of the faintest candidates in a difference; wider images are shallower."""
     typical = max(camera.fwhm_pix)
     error = camera.flux_error_counts * found.fwhm_pix[1] / typical
-    return magnitude_of(5 * error, camera.zeropoint_mag_ab)
+    return magnitude_of(camera.settings.snr_limit * error, camera.zeropoint_mag_ab)
 
 
 def magnitude_of(flux_counts: float, zeropoint: float) -> float:
