@@ -42,7 +42,9 @@ MEANINGS = (
     FlagMeaning(Flag.PARTLY_MASKED, False, "some pixels are masked and were filled"),
     FlagMeaning(Flag.RESAMPLED, False, "the cutout was resized to the survey's cutout size"),
     FlagMeaning(
-        Flag.UNKNOWN_CLASS, False, "the entropy is so high that no known class may be the right one"
+        Flag.UNKNOWN_CLASS,
+        False,
+        "it is so unlike the labelled objects that no class may fit",
     ),
     FlagMeaning(Flag.PADDED, False, "the cutout was padded or cropped to the survey's cutout size"),
     FlagMeaning(Flag.DUPLICATE, True, "another alert of the same id came before this one"),

@@ -99,7 +99,8 @@ class Method(nn.Module):
     def unknown_threshold(self) -> float | None:
         """Entropy in nats above which a cutout is of an unknown class; None: there is no rule.
 
-        The model's record keeps it, and catalogs set a flag by it.
+        It is the rule of the method's paper. Catalogs have a better one,
+        `catalogtool.training.neighbours`.
         """
         return None
 

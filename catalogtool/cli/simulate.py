@@ -16,7 +16,7 @@ def _simulate() -> None:
 
 
 @app.command("alerts")
-def simulate_alerts(  # noqa: PLR0913 - the options of the command
+def simulate_alerts(  # noqa: PLR0913, PLR0917 - the options of the command
     count: Annotated[int, typer.Option(min=1, help="How many alerts to write.")],
     output: Annotated[
         str,
@@ -40,6 +40,10 @@ def simulate_alerts(  # noqa: PLR0913 - the options of the command
         float,
         typer.Option(min=0, max=1, help="Share of packets that are broken; their names say how."),
     ] = 0.0,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="Also write a CSV file with name, class and damage of every alert."),
+    ] = None,
     *,
     as_json: Json = False,
 ) -> None:
@@ -54,7 +58,7 @@ def simulate_alerts(  # noqa: PLR0913 - the options of the command
     night = Night(load_survey(survey), count, distinct, corrupt_share)
     if seed is not None:
         night = night.with_seed(seed)
-    written = write_night(night, output, console.new_progress())
+    written = write_night(night, output, console.new_progress(), labels)
     if as_json:
         console.result_json(written.to_json())
         return

@@ -8,14 +8,14 @@ from catalogtool.cli import console
 from catalogtool.cli.options import Json
 
 
-def vet(  # noqa: PLR0913, PLR0917 - the options of the command
+def vet(  # noqa: PLR0913 - the options of the command
     run: Annotated[str, typer.Argument(help="Folder of a run; with --survey, an output folder.")],
     survey: Annotated[str | None, typer.Option(help="Vet the newest run of this survey.")] = None,
     class_name: Annotated[
         str | None,
         typer.Option(
             "--class",
-            help="Class whose probability ranks the candidates. [default: sn, or the most probable]",
+            help="Class whose probability ranks them. [default: sn, or the most probable]",
         ),
     ] = None,
     min_score: Annotated[
@@ -30,7 +30,7 @@ def vet(  # noqa: PLR0913, PLR0917 - the options of the command
     as_json: Json = False,
 ) -> None:
     """Write a page to vet the best candidates of a run on: cutouts, light curves, picks, export."""
-    from catalogtool.production._candidates import Choice
+    from catalogtool.production.candidates import Choice
     from catalogtool.production.vetting import write_vetting
     from catalogtool.release._run_facts import find_run
 

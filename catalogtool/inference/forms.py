@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from catalogtool.config._base import Settings
+from catalogtool.networks._base import Network
 from catalogtool.training.calibration import Calibration
 from catalogtool.training.precision import has_bfloat16
 
@@ -35,7 +36,10 @@ _COMPILE_S = 25.0  # a ResNet-18 with nothing cached
 _MEASURE_S = 0.3
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
-"""Probabilities (B, K) before calibration of prepared cutouts (B, C, H, W); float32, on the CPU."""
+"""Probabilities (B, K) before calibration of prepared cutouts (B, C, H, W); float32, on the CPU.
+
+Of `WithFeatures` they have the features as further columns.
+"""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,31 @@ def default_minibatch() -> int:
     return GPU_MINIBATCH if device().type == "cuda" else CPU_MINIBATCH
 
 
-def make_forward(network: nn.Module, form: Form, minibatch: int, shape: torch.Size) -> Forward:
+class WithFeatures(nn.Module):
+    """A network that tells the features beside the logits that it makes of them.
+
+    Parameters
+    ----------
+    network : Network
+    """
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits and features, shape (B, K + D)."""
+        features = self.network.features(images)
+        return torch.cat([self.network.classify(features), features], dim=1)
+
+
+def make_forward(
+    network: nn.Module,
+    form: Form,
+    minibatch: int,
+    shape: torch.Size,
+    classes: int | None = None,
+) -> Forward:
     """Bring a network into a form.
 
     Parameters
@@ -98,6 +126,8 @@ def make_forward(network: nn.Module, form: Form, minibatch: int, shape: torch.Si
         Cutouts per forward pass.
     shape : torch.Size
         Shape (C, H, W) of a cutout.
+    classes : int or None
+        The first columns that are logits; None: all.
 
     Returns
     -------
@@ -117,8 +147,9 @@ def make_forward(network: nn.Module, form: Form, minibatch: int, shape: torch.Si
     def probabilities(images: torch.Tensor) -> torch.Tensor:
         # Not inference_mode: compiled networks with frozen weights refuse its tensors.
         with torch.no_grad():
-            logits = run(images.to(target, dtype, memory_format=order)).float()
-            return torch.softmax(logits, dim=1).cpu()
+            outputs = run(images.to(target, dtype, memory_format=order)).float()
+            p = torch.softmax(outputs[:, :classes], dim=1)
+            return (p if classes is None else torch.cat([p, outputs[:, classes:]], dim=1)).cpu()
 
     return probabilities
 

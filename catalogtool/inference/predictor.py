@@ -6,9 +6,8 @@ import pyarrow as pa
 import torch
 
 from catalogtool.catalogs._base import Predictions
-from catalogtool.catalogs._common import entropy_nat
 from catalogtool.flags import FATAL, Flag
-from catalogtool.inference.forms import FORMS, make_forward, predict_padded
+from catalogtool.inference.forms import FORMS, WithFeatures, make_forward, predict_padded
 from catalogtool.inputs._base import Cutouts
 from catalogtool.training.model import Model
 
@@ -42,9 +41,9 @@ class Predictor:
         self.spec = spec
         self.minibatch = minibatch
         self.calibration = model.calibration
-        self.unknown_threshold: float | None = model.metrics.get("unknown_threshold")
-        """Entropy, before calibration."""
-        self.forward = make_forward(model.network, FORMS[form], minibatch, shape)
+        self.neighbours = model.neighbours
+        network = model.network if model.neighbours is None else WithFeatures(model.network)
+        self.forward = make_forward(network, FORMS[form], minibatch, shape, len(spec.classes))
 
     def predict(self, cutouts: Cutouts) -> Predictions:
         """Predict some objects.
@@ -75,19 +74,22 @@ class Predictor:
             if cutouts.facts is not None:
                 facts = cutouts.facts.take(pa.array(good // rows))
             prepared = self.preparation.apply(images[good], mask[good], facts)
-            p[good] = self._probabilities(prepared)
-        if self.unknown_threshold is not None:
-            # Comparisons with NaN are false: there is no class to doubt without a prediction.
-            found |= np.where(entropy_nat(p) > self.unknown_threshold, Flag.UNKNOWN_CLASS, 0)
+            p[good], is_unknown = self._predict(prepared)
+            found[good] |= np.where(is_unknown, Flag.UNKNOWN_CLASS, 0)
         if self.calibration is not None and len(good):
             p[good] = self.calibration.apply_to_array(p[good])
         p = p.reshape(count, rows, p.shape[1])
         return Predictions(p, found.reshape(count, rows), cutouts.facts)
 
-    def _probabilities(self, prepared: FloatArray) -> FloatArray:
-        p = predict_padded(self.forward, torch.from_numpy(prepared), self.minibatch).double()
+    def _predict(self, prepared: FloatArray) -> tuple[FloatArray, BoolArray]:
+        """Probabilities (M, K) before calibration, and whether the class is none of them (M,)."""
+        outputs = predict_padded(self.forward, torch.from_numpy(prepared), self.minibatch)
+        p, features = outputs.tensor_split([len(self.spec.classes)], dim=1)
+        p = p.double()
         normalised: FloatArray = (p / p.sum(dim=1, keepdim=True)).float().numpy()
-        return normalised
+        if self.neighbours is None:
+            return normalised, np.zeros(len(p), dtype=bool)
+        return normalised, self.neighbours.is_unknown(features)
 
 
 def pixel_flags(images: FloatArray, mask: BoolArray) -> IntArray:

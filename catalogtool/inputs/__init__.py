@@ -2,6 +2,7 @@
 
 from typing import cast
 
+from catalogtool import storage
 from catalogtool._discovery import load_module, module_names
 from catalogtool.errors import ConfigError
 from catalogtool.inputs._base import Format
@@ -18,6 +19,23 @@ def format_names() -> tuple[str, ...]:
 def load_format(name: str) -> type[Format]:
     """Class of an input format by its name."""
     return cast("type[Format]", load_module(__name__, name).Format)
+
+
+def address_of(uri: str) -> str:
+    """Absolute form of an input's URI; a simulation's word stays as it is.
+
+    Raises
+    ------
+    StorageError
+        If the scheme is not supported.
+    """
+    return uri if is_simulation(uri) else storage.normalise(uri)
+
+
+def is_simulation(uri: str) -> bool:
+    """Whether a URI asks for simulated objects."""
+    forms = (load_format(name) for name in format_names())
+    return any(form.simulated and form.recognises(uri) for form in forms)
 
 
 def open_input_format(survey: Survey, uri: str | None, labels_uri: str | None = None) -> Format:

@@ -23,10 +23,10 @@ import torch
 from pydantic import Field, PositiveInt
 from torch import nn
 
-from catalogtool.errors import ConfigError
 from catalogtool.networks._base import Network as BaseNetwork
 from catalogtool.networks._base import NetworkOptions
-from catalogtool.preprocess.metadata import check_room, unpack
+from catalogtool.networks._metadata import Metadata, check_metadata
+from catalogtool.preprocess.metadata import unpack
 from catalogtool.preprocess.multi_scale import (
     CROPPED_PIX,
     Scenario,
@@ -70,8 +70,9 @@ class Options(NetworkOptions):
     dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
     """Share of the flattened maps that are dropped in training; None: the authors'."""
     metadata: tuple[str, ...] = ()
-    """``("ra", "dec")``: the network sees the position, which is in the last channel; empty: all
-    channels are pixels."""
+    """Names of the numbers in the last channel; empty: all channels are pixels. ``ra`` and ``dec``
+    are seen as a point on the sphere, as in the paper, which takes no other numbers; others are
+    seen as in `stamp_classifier`."""
 
 
 class Network(BaseNetwork):
@@ -90,15 +91,16 @@ class Network(BaseNetwork):
     Raises
     ------
     ConfigError
-        If the cutouts are too small for the scenario, if the metadata are no position, or if they
-        are the only channel.
+        If the cutouts are too small for the scenario, if the metadata do not fit into a channel,
+        or if they are the only channel.
     """
 
     def __init__(self, options: Options, channels: int, classes: int, size_pix: int) -> None:
         super().__init__()
         self.scenario = options.scenario
-        self.metadata = options.metadata
-        _check_input(options, channels, size_pix)
+        check_metadata("multi_scale", options.metadata, channels, size_pix)
+        if options.scenario == "cropped":
+            check_size(size_pix, CROPPED_PIX)
         best = BEST[options.scenario]
         *widths, features = options.widths or best.widths
         is_layered = options.scenario == "multi_scale"
@@ -117,19 +119,38 @@ class Network(BaseNetwork):
         self.convolutions = nn.Sequential(*layers, nn.Flatten())
         self.dropout = nn.Dropout(best.dropout if options.dropout is None else options.dropout)
         self.flat = self.levels * inputs * side**2
-        self.position_norm = nn.BatchNorm1d(3) if options.metadata else None
-        self.dense = nn.Linear(self.flat + (3 if options.metadata else 0), features)
+        self.names = options.metadata
+        self.has_position = set(_POSITION) <= set(self.names)
+        self.others = [
+            i for i, n in enumerate(self.names) if not (self.has_position and n in _POSITION)
+        ]
+        self.position_norm = nn.BatchNorm1d(3) if self.has_position else None
+        self.metadata = Metadata(tuple(self.names[i] for i in self.others)) if self.others else None
+        numbers = 3 * self.has_position + len(self.others)
+        self.dense = nn.Linear(self.flat + numbers, features)
         self.head = nn.Linear(features, classes)
         self.apply(_initialise)
 
+    def fit_metadata(self, values: torch.Tensor) -> None:
+        """Take the scale of the metadata, other than the position, from the training alerts.
+
+        Parameters
+        ----------
+        values : Tensor, shape (N, F), float32
+            NaN is unknown.
+        """
+        if self.metadata is not None:
+            self.metadata.fit(values[:, self.others])
+
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Embed cutouts of shape (B, C, H, H) as vectors of the length of the last width."""
-        if self.position_norm is None:
-            return torch.tanh(self.dense(self.dropout(self._pixels(images))))
-        images, values = unpack(images, len(self.metadata))
-        position = self.position_norm(_unit_vector(values, self.metadata))
-        joined = torch.cat([self.dropout(self._pixels(images)), position], dim=1)
-        return torch.tanh(self.dense(joined))
+        pixels, values = unpack(images, len(self.names)) if self.names else (images, images[:, 0])
+        seen = [self.dropout(self.embed_reduced(reduce_cutouts(pixels, self.scenario)))]
+        if self.position_norm is not None:
+            seen.append(self.position_norm(_unit_vector(values, self.names)))
+        if self.metadata is not None:
+            seen.append(self.metadata(values[:, self.others]))
+        return torch.tanh(self.dense(torch.cat(seen, dim=1)))
 
     def classify(self, features: torch.Tensor) -> torch.Tensor:
         """Logits of shape (B, K)."""
@@ -158,28 +179,6 @@ class Network(BaseNetwork):
         apart = stacked.reshape(-1, channels, *stacked.shape[2:])  # (8 B L, C, H', H')
         maps: torch.Tensor = self.convolutions(apart)  # (8 B L, D / L)
         return maps.reshape(len(views), len(reduced), self.flat).mean(dim=0)
-
-    def _pixels(self, images: torch.Tensor) -> torch.Tensor:
-        return self.embed_reduced(reduce_cutouts(images, self.scenario))
-
-
-def _check_input(options: Options, channels: int, size_pix: int) -> None:
-    if options.metadata and sorted(options.metadata) != sorted(_POSITION):
-        raise ConfigError(
-            "network multi_scale: metadata can be ra and dec alone, from which it has the "
-            f"position; found {', '.join(options.metadata)}; leave the others out or choose "
-            "stamp_classifier",
-            metadata=options.metadata,
-        )
-    if options.metadata and channels == 1:
-        raise ConfigError(
-            "network multi_scale: the only channel holds metadata; at least one of pixels is "
-            "needed",
-            channels=channels,
-        )
-    check_room(len(options.metadata), size_pix**2)
-    if options.scenario == "cropped":
-        check_size(size_pix, CROPPED_PIX)
 
 
 def _reduced_side(scenario: Scenario, size_pix: int, levels: int) -> int:

@@ -11,9 +11,7 @@ embeddings is kept: the logits do not change when a cutout is turned by quarters
 are other cutouts.
 
 Metadata are clipped, scaled to the mean and scatter of the training alerts, normalised over the
-batch and joined to the embedding. The scale travels with the weights. An unknown number is the
-mean; the exception are numbers about neighbours, for which unknown means that there is none and
-which then are -1, as in the paper.
+batch and joined to the embedding (`catalogtool.networks._metadata`).
 
 With three channels of 21 pixels and five classes there are 261,049 parameters (3 x 3 pixels, 26
 numbers; the published figure) or 441,075 (5 x 5 pixels, 23 numbers; the model in operation).
@@ -28,29 +26,13 @@ from torch import nn
 from catalogtool.errors import ConfigError
 from catalogtool.networks._base import Network as BaseNetwork
 from catalogtool.networks._heads import HeadOptions, build_head
-from catalogtool.preprocess.metadata import check_room, unpack
+from catalogtool.networks._metadata import Metadata, check_metadata
+from catalogtool.preprocess.metadata import unpack
 
 _TURNS = 4
 _DENSE = 64
 _PADDING = 3
 _SMALLEST_PIX = 3  # (3 + 3) // 4: one pixel is left after both maxima
-_INFINITE = float("inf")
-_NO_NEIGHBOUR = -1.0
-_NEIGHBOUR = (
-    *(f"{name}{rank}" for name in ("sgscore", "distpsnr") for rank in (1, 2, 3)),
-    "distnr",
-    "magnr",
-)
-_CLIPS = {
-    **dict.fromkeys(_NEIGHBOUR, (_NO_NEIGHBOUR, _INFINITE)),
-    "fwhm": (-_INFINITE, 10.0),
-    "ndethist": (-_INFINITE, 20.0),
-    "ncovhist": (-_INFINITE, 3000.0),
-    "non_detections": (-_INFINITE, 2000.0),
-    "chinr": (-1.0, 15.0),
-    "sharpnr": (-1.0, 1.5),
-}
-"""Smallest and largest value by the name of the number; others are not clipped."""
 
 
 class Options(HeadOptions):
@@ -83,22 +65,12 @@ class Network(BaseNetwork):
         or if they are the only channel.
     """
 
-    metadata_mean: torch.Tensor
-    metadata_std: torch.Tensor
-    clips: torch.Tensor
-    missing: torch.Tensor
-
     def __init__(self, options: Options, channels: int, classes: int, size_pix: int) -> None:
         super().__init__()
         count = len(options.metadata)
-        _check_input(count, channels, size_pix)
-        self.metadata = options.metadata
-        for name, value in (("metadata_mean", 0.0), ("metadata_std", 1.0)):
-            self.register_buffer(name, torch.full((count,), value))
-        clips = [_CLIPS.get(name, (-_INFINITE, _INFINITE)) for name in options.metadata]
-        missing = [_NO_NEIGHBOUR if n in _NEIGHBOUR else torch.nan for n in options.metadata]
-        self.register_buffer("clips", torch.tensor(clips).view(count, 2), persistent=False)
-        self.register_buffer("missing", torch.tensor(missing), persistent=False)
+        _check_size(size_pix)
+        check_metadata("stamp_classifier", options.metadata, channels, size_pix)
+        self.metadata = Metadata(options.metadata) if count else None
         kernel = options.kernel
         self.convolutions = nn.Sequential(
             *_convolution(channels - bool(count), 32, 4, _PADDING),  # (4 B, 32, 24, 24)
@@ -112,7 +84,6 @@ class Network(BaseNetwork):
         )
         side = (size_pix + 2 * _PADDING - 3) // 4
         self.embedding = nn.Sequential(*_dense(64 * side**2, _DENSE, options.dropout))
-        self.metadata_norm = nn.BatchNorm1d(count) if count else None
         self.dense = nn.Sequential(
             *_dense(_DENSE + count, _DENSE, options.dropout),
             *_dense(_DENSE, _DENSE, options.dropout),
@@ -126,13 +97,10 @@ class Network(BaseNetwork):
         Parameters
         ----------
         values : Tensor, shape (N, F), float32
-            NaN is unknown. A number that is never known, or always the same, is scaled by 1.
+            NaN is unknown.
         """
-        clipped = self._clipped(values.to(self.metadata_mean.device))
-        mean = clipped.nanmean(dim=0)
-        std = (clipped - mean).square().nanmean(dim=0).sqrt()
-        self.metadata_mean.copy_(mean.nan_to_num(0.0))
-        self.metadata_std.copy_(torch.where(std > 0, std, 1.0))
+        if self.metadata is not None:
+            self.metadata.fit(values)
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
         """Embed cutouts of shape (B, C, H, W) as vectors of shape (B, 64)."""
@@ -147,11 +115,10 @@ class Network(BaseNetwork):
 
     def _joined(self, images: torch.Tensor) -> torch.Tensor:
         """What the dense layers see: the embedding of the pixels, and the metadata."""
-        if self.metadata_norm is None:
+        if self.metadata is None:
             return self._turned_embedding(images)
-        images, values = unpack(images, len(self.metadata))
-        scaled = self.metadata_norm(self._standardised(values))
-        return torch.cat([self._turned_embedding(images), scaled], dim=1)
+        images, values = unpack(images, len(self.metadata.mean))
+        return torch.cat([self._turned_embedding(images), self.metadata(values)], dim=1)
 
     def _turned_embedding(self, images: torch.Tensor) -> torch.Tensor:
         """Mean over quarter turns of the embedding of the pixels, shape (B, 64)."""
@@ -159,28 +126,13 @@ class Network(BaseNetwork):
         embedded: torch.Tensor = self.embedding(self.convolutions(turned))  # (4 B, 64)
         return embedded.view(_TURNS, -1, _DENSE).mean(dim=0)
 
-    def _standardised(self, values: torch.Tensor) -> torch.Tensor:
-        scaled = (self._clipped(values) - self.metadata_mean) / self.metadata_std
-        return scaled.nan_to_num(0.0)
 
-    def _clipped(self, values: torch.Tensor) -> torch.Tensor:
-        low, high = self.clips.unbind(dim=1)
-        return torch.where(values.isnan(), self.missing, values).clamp(low, high)
-
-
-def _check_input(count: int, channels: int, size_pix: int) -> None:
+def _check_size(size_pix: int) -> None:
     if size_pix < _SMALLEST_PIX:
         raise ConfigError(
             f"network stamp_classifier: needs cutouts of {_SMALLEST_PIX} pixels or more, the "
             f"survey has {size_pix}; set cutout_size_pix or crop_pix, or choose another network",
             size_pix=size_pix,
-        )
-    check_room(count, size_pix**2)
-    if count and channels == 1:
-        raise ConfigError(
-            "network stamp_classifier: the only channel holds metadata; at least one of pixels is "
-            "needed",
-            channels=channels,
         )
 
 

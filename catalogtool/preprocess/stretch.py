@@ -27,10 +27,12 @@ def prepare(images: FloatArray, mask: BoolArray, stretch: Stretch) -> FloatArray
         Cutouts in survey units.
     mask : ndarray, shape (M, c, H, W), bool
         True excludes a pixel from the statistics; so do NaN and infinity.
-    stretch : {"minmax", "band_minmax", "channel_minmax", "percentile", "asinh", "unit"}
+    stretch : {"minmax", "band_minmax", "channel_minmax", "percentile", "asinh", "band_asinh", ...}
         ``minmax``: linear, valid pixels of a cutout to [0, 1]. ``band_minmax``: the same for
         every channel by itself. ``asinh``: like ``minmax`` after
         ``asinh((x - median) / (3 sigma))`` with sigma from the median absolute deviation.
+        ``band_asinh``: that for every channel by itself, not scaled to a range, so that it says how
+        far a pixel is above the noise; 0 in excluded pixels.
         ``unit``: ``(x / 255 - 0.5) * 4``, without any statistics. Two are those of stamp
         classifiers: ``channel_minmax`` (Carrasco-Davis et al. 2021) is ``band_minmax`` with 0 in
         excluded pixels. ``percentile`` (Reyes-Jainaga et al. 2023): every channel by itself is
@@ -67,6 +69,9 @@ def _prepare_one(image: FloatArray, valid: BoolArray, stretch: Stretch) -> Float
     if stretch == "channel_minmax":
         scaled = np.stack([_band_to_unit_range(*band) for band in zip(image, valid, strict=True)])
         return np.where(valid, scaled, np.float32(0))
+    if stretch == "band_asinh":
+        scaled = np.stack([_band_asinh(*band) for band in zip(image, valid, strict=True)])
+        return np.where(valid, scaled, np.float32(0))
     if stretch == "unit":
         scaled = (image / np.float32(_EIGHT_BIT_MAX) - np.float32(_UNIT_OFFSET)) * np.float32(
             _UNIT_SCALE
@@ -93,6 +98,10 @@ def _to_unit_range(image: FloatArray, valid: BoolArray) -> FloatArray:
 
 def _band_to_unit_range(band: FloatArray, valid: BoolArray) -> FloatArray:
     return _to_unit_range(band, valid) if valid.any() else np.zeros_like(band)
+
+
+def _band_asinh(band: FloatArray, valid: BoolArray) -> FloatArray:
+    return _asinh(band, valid) if valid.any() else np.zeros_like(band)
 
 
 def _percentile(band: FloatArray, valid: BoolArray) -> FloatArray:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from catalogtool import storage
 from catalogtool.config.training import DomainData
 from catalogtool.errors import FlaggedShareError, LabelError
-from catalogtool.inputs import open_input_format
+from catalogtool.inputs import address_of, open_input_format
 from catalogtool.inputs._base import Format
 from catalogtool.inputs.manifest import Manifest, build_manifest
 from catalogtool.production.fit import refuse_unequal_surveys
@@ -75,7 +75,7 @@ def open_domain(
     """
     source = open_input_format(
         survey,
-        storage.normalise(uri) if uri else None,
+        address_of(uri) if uri else None,
         storage.normalise(labels) if labels else None,
     )
     objects = objects_per_unit(survey, unit_objects)

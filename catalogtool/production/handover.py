@@ -11,6 +11,7 @@ from catalogtool.config._base import canonical_json
 from catalogtool.config.compare import CompareConfig
 from catalogtool.config.run import RunConfig
 from catalogtool.errors import ConfigError
+from catalogtool.inputs import address_of, is_simulation
 from catalogtool.layout import OutputLayout
 from catalogtool.production.outcome import Outcome
 from catalogtool.surveys import is_survey_file, load_survey
@@ -42,7 +43,9 @@ def make_portable(config: C, *, shared_disk: bool) -> C:
         If an address is a path that other machines cannot see; one line per setting.
     """
     given = {name: uri for name in _ADDRESSES if (uri := getattr(config, name, None)) is not None}
-    hidden = [name for name, uri in given.items() if storage.is_local(uri)]
+    hidden = [
+        name for name, uri in given.items() if storage.is_local(uri) and not is_simulation(uri)
+    ]
     if hidden and not shared_disk:
         raise ConfigError(
             "\n".join(
@@ -53,7 +56,7 @@ def make_portable(config: C, *, shared_disk: bool) -> C:
             ),
             settings=hidden,
         )
-    addresses = {name: storage.normalise(uri) for name, uri in given.items()}
+    addresses = {name: address_of(uri) for name, uri in given.items()}
     surveys = tuple(_portable_survey(name, addresses["output"]) for name in surveys_of(config))
     named = {"surveys": surveys} if isinstance(config, CompareConfig) else {"survey": surveys[0]}
     return config.model_copy(update={**addresses, **named})

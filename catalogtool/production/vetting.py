@@ -1,50 +1,30 @@
 """From a finished run to the page on which people vet its candidates."""
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from catalogtool import __version__, storage
+from catalogtool.catalogs.morphology import ALL_BANDS
 from catalogtool.config._base import canonical_json
 from catalogtool.errors import ConfigError
 from catalogtool.inputs import open_input_format
 from catalogtool.inputs._base import Format
 from catalogtool.inputs.manifest import Manifest
-from catalogtool.production._candidates import Choice, choose_candidates
+from catalogtool.production._gathering import SHOWN_BANDS, Gatherer, manifest_rows
 from catalogtool.production._spool import Spool
+from catalogtool.production.candidates import Choice, choose_candidates
 from catalogtool.production.record import RunRecord, read_record
 from catalogtool.progress import Progress
-from catalogtool.quality._sprites import scale_cutouts
-from catalogtool.quality.vetting import CANDIDATES, VettingContent, detail_text, render_vetting
+from catalogtool.quality.vetting import CANDIDATES, VettingContent, render_vetting
 from catalogtool.release._run_facts import RunFacts
 from catalogtool.surveys import load_survey
 from catalogtool.surveys._definition import Survey
 
 KINDS = ("alert", "morphology")
 """Catalog kinds that can be vetted, the first one of a run counts."""
-
-_CHUNK_OBJECTS = 256
-_SHOWN_BANDS = 3
-_NEIGHBOUR = {"neighbour_arcsec": "distpsnr1", "neighbour_star_score": "sgscore1"}
-_FROM_FACTS = (
-    "band",
-    "magnitude_ab",
-    "magnitude_error",
-    "is_positive",
-    "survey_score",
-    "detections",
-)
-
-
-@runtime_checkable
-class _HasHistory(Protocol):
-    """A format whose packets tell what was seen before."""
-
-    def read_history(self, rows: pa.Table) -> pa.Table: ...
 
 
 @dataclass(frozen=True)
@@ -98,10 +78,11 @@ def write_vetting(
     kind = _vetted_kind(facts)
     ranking = choice.ranking_class(survey)
     uri = storage.normalise(output or run.vetting(ranking or "all"))
+    manifest = Manifest(record.manifest_uri, record.manifest_identity, record.objects, record.units)
     with progress.stage("choose candidates"):
-        chosen = choose_candidates(run, record.units, kind, survey, choice)
+        chosen = choose_candidates(run, manifest, kind, survey, choice)
     shape = (
-        min(len(survey.bands), _SHOWN_BANDS),
+        min(len(survey.bands), SHOWN_BANDS),
         survey.cutout_size_pix,
         survey.cutout_size_pix,
     )
@@ -110,11 +91,8 @@ def write_vetting(
         Spool(scratch, chosen.num_rows, shape) as spool,
     ):
         with progress.stage("read cutouts"):
-            gatherer = _Gatherer(_open_input(survey, record), spool, upside_down=kind == "alert")
-            manifest = Manifest(
-                record.manifest_uri, record.manifest_identity, record.objects, record.units
-            )
-            for ranks, rows in _manifest_rows(manifest, chosen):
+            gatherer = Gatherer(_open_input(survey, record), spool, upside_down=kind == "alert")
+            for ranks, rows in manifest_rows(manifest, chosen):
                 gatherer.read(ranks, rows)
                 progress.advance(gatherer.count, chosen.num_rows, "candidates")
         candidates = _candidate_table(chosen, gatherer.values, survey.labels.classes)
@@ -146,75 +124,6 @@ def _open_input(survey: Survey, record: RunRecord) -> Format:
     )
 
 
-def _manifest_rows(manifest: Manifest, chosen: pa.Table) -> Iterator[tuple[list[int], pa.Table]]:
-    """Ranks and manifest rows of the candidates, in the order of the input, some at a time."""
-    units, places = (chosen.column(name).to_numpy() for name in ("unit", "place"))
-    order = np.lexsort((places, units))
-    ranks: list[int] = []
-    tables: list[pa.Table] = []
-    for unit in np.unique(units).tolist():
-        here = order[units[order] == unit]
-        tables.append(manifest.read_unit(unit).take(pa.array(places[here])))
-        ranks += here.tolist()
-        if len(ranks) >= _CHUNK_OBJECTS:
-            yield ranks, pa.concat_tables(tables)
-            ranks, tables = [], []
-    if ranks:
-        yield ranks, pa.concat_tables(tables)
-
-
-class _Gatherer:
-    """Reads cutouts, light curves and facts, spools them, and keeps what the table shows."""
-
-    def __init__(self, source: Format, spool: Spool, *, upside_down: bool) -> None:
-        self.count = 0
-        self.values: dict[int, dict[str, Any]] = {}
-        self._source = source
-        self._spool = spool
-        self._rows_step = -1 if upside_down else 1  # the first row of FITS pixels is the lowest
-
-    def read(self, ranks: list[int], rows: pa.Table) -> None:
-        """Read the objects of some manifest rows."""
-        for start in range(0, len(ranks), _CHUNK_OBJECTS):
-            self._read(ranks[start : start + _CHUNK_OBJECTS], rows.slice(start, _CHUNK_OBJECTS))
-
-    def _read(self, ranks: list[int], rows: pa.Table) -> None:
-        cutouts = self._source.read(rows)
-        shown = slice(None), slice(_SHOWN_BANDS), slice(None, None, self._rows_step)
-        tones = scale_cutouts(cutouts.images[shown], cutouts.mask[shown])
-        histories = self._histories(rows)
-        facts = [{}] * rows.num_rows if cutouts.facts is None else cutouts.facts.to_pylist()
-        times = rows.column("observed_mjd").to_pylist()
-        for place, rank in enumerate(ranks):
-            history = histories[place]
-            more = {k: v for k, v in facts[place].items() if k not in _FROM_FACTS}
-            self._spool.put(rank, tones[place], detail_text(history, more))
-            self.values[rank] = {
-                "observed_mjd": times[place],
-                "age_days": _age_days(history, times[place]),
-                **{name: facts[place].get(fact) for name, fact in _NEIGHBOUR.items()},
-                **{name: facts[place].get(name) for name in _FROM_FACTS},
-            }
-            self.count += 1
-
-    def _histories(self, rows: pa.Table) -> list[pa.Table | None]:
-        if not isinstance(self._source, _HasHistory):
-            return [None] * rows.num_rows
-        history = self._source.read_history(rows).sort_by("object_id")
-        ids = history.column("object_id").to_numpy()
-        wanted = rows.column("object_id").to_numpy()
-        first, last = (np.searchsorted(ids, wanted, side) for side in ("left", "right"))
-        return [history.slice(a, b - a) for a, b in zip(first.tolist(), last.tolist(), strict=True)]
-
-
-def _age_days(history: pa.Table | None, observed_mjd: float | None) -> float | None:
-    """Time since the first detection; None where either time is unknown."""
-    if history is None or observed_mjd is None:
-        return None
-    seen = history.filter(history.column("magnitude_ab").is_valid()).column("mjd").to_numpy()
-    return float(max(0.0, observed_mjd - seen.min())) if len(seen) else None
-
-
 def _candidate_table(
     chosen: pa.Table, values: dict[int, dict[str, Any]], classes: tuple[str, ...]
 ) -> pa.Table:
@@ -222,7 +131,7 @@ def _candidate_table(
     rows = chosen.to_pylist()
     merged = []
     for rank, row in enumerate(rows):
-        told = {name: item for name, item in row.items() if item not in (None, "")}
+        told = {name: item for name, item in row.items() if item not in (None, "", ALL_BANDS)}
         if "change_sign" in told:
             told["is_positive"] = {1: True, -1: False}.get(told["change_sign"])
         told["probabilities"] = [row[f"p_{name}"] for name in classes]
@@ -250,7 +159,7 @@ def _content(
         picks_id=f"{record.run_id}/{kind}",
         survey=survey.name,
         classes=survey.labels.classes,
-        channels=survey.band_names[:_SHOWN_BANDS],
+        channels=survey.band_names[:SHOWN_BANDS],
         ranked_by=what,
         candidates=candidates,
         remarks=(" ".join(remarks),) if remarks else (),

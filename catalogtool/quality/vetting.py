@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from catalogtool import flags
 from catalogtool.quality import _html
@@ -173,6 +174,12 @@ def _shown_columns(rows: pa.Table) -> list[str]:
     return [name for name in rows.column_names if rows.column(name).null_count < rows.num_rows]
 
 
+def _longest(rows: pa.Table, name: str) -> int:
+    """Characters of a column's longest text, which its width follows."""
+    lengths = pc.utf8_length(rows.column(name).cast(pa.string()))
+    return int(pc.max(lengths).as_py() or 0)
+
+
 def _page(content: VettingContent, folder: str, thumbnail_pix: int, cutout_pix: int) -> str:
     head = {
         "title": content.title,
@@ -181,6 +188,9 @@ def _page(content: VettingContent, folder: str, thumbnail_pix: int, cutout_pix: 
         "count": content.candidates.num_rows,
         "rowsPerFile": _ROWS_PER_FILE,
         "columns": _shown_columns(content.candidates),
+        "longest": {
+            name: _longest(content.candidates, name) for name in ("source_id", "object_id")
+        },
         "survey": content.survey,
         "classes": content.classes,
         "channels": content.channels,

@@ -2,7 +2,7 @@
 
 const LABELS = {
   object_id: "detection", observed_mjd: "MJD", night: "night", predicted_class: "class",
-  real_bogus: "real/bogus", survey_score: "survey's score", age_days: "days since first detection",
+  real_bogus: "real/bogus", survey_score: "survey's score", age_days: "days in the history",
   is_positive: "brighter than the template", detections: "detections", flags: "flags",
 };
 const FACT_COLUMNS = Object.keys(LABELS).filter(known);
@@ -42,7 +42,7 @@ function links(index) {
     );
   }
   if (/^ZTF\d\d[a-z]{7}$/.test(name)) found.push(["ALeRCE", `https://alerce.online/object/${name}`]);
-  else if (ra !== null) found.push(["ALeRCE", `https://alerce.online/?ra=${ra}&dec=${dec}&radius=5`]);
+  else if (ra !== null) found.push(["ALeRCE", `https://alerce.online/?ra=${ra}&dec=${dec}&radius=5&page=1`]);
   return element("p", { class: "links" }, ...found.map(([title, href]) => (
     element("a", { href, target: "_blank", rel: "noopener noreferrer" }, title))));
 }

@@ -35,10 +35,10 @@ function showStatus() {
 
 function choose(decision) {
   if (current === null) return;
-  decide(current, decision);
-  if (filters.decision) refresh(); // it may have left the view; the next one is in its place
-  if (view[position] === current) select(position + 1);
-  else select(position);
+  const decided = current;
+  decide(decided, decision);
+  if (filters.decision) refresh(); // where it left the view, the next one is in its place
+  if (current === decided) select(position + 1);
   showStatus();
 }
 
@@ -102,7 +102,7 @@ const KEYS = {
 
 function onKey(event) {
   const typing = event.target.closest("input, select");
-  if (typing && event.key === "Escape") byId("table").focus();
+  if (typing && ["Escape", "Enter"].includes(event.key)) byId("table").focus();
   const open = document.querySelector("dialog[open]");
   if (typing || open || event.ctrlKey || event.metaKey || event.altKey || !KEYS[event.key]) return;
   event.preventDefault();

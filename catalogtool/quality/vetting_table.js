@@ -24,22 +24,24 @@ function magnitudeText(index) {
   return `${magnitude.toFixed(2)}${error === null ? "" : ` ± ${error.toFixed(2)}`}`;
 }
 
+const textWidth = (name, most) => Math.min(most, Math.max(96, 22 + 9.4 * head.longest[name]));
+
 // key: column that it sorts by; text or format: what a row shows of it; bar: its length shows it.
 const TABLE = [
   { key: null, title: "", width: 30, kind: "mark" },
   { key: null, title: "cutouts", width: 12 + 42 * head.channels.length, kind: "thumbs" },
-  { key: "source_id", title: "object", width: 138 },
+  { key: "source_id", title: "object", width: textWidth("source_id", 240) },
   { key: "predicted_class", title: "class", width: 82 },
   { key: "score", title: "score", width: 74, hint: head.rankedBy, number: true, format: fixed(3), bar: true },
   { key: "real_bogus", title: "real", width: 68, number: true, format: fixed(3), bar: true },
-  { key: "age_days", title: "age, d", width: 76, number: true, format: fixed(1) },
+  { key: "age_days", title: "age, d", width: 76, number: true, hint: "days since the first detection in the history", format: fixed(1) },
   { key: "magnitude_ab", title: "mag", width: 120, number: true, text: magnitudeText },
   { key: "band", title: "band", width: 58 },
   { key: "detections", title: "seen", width: 58, hint: "detections of the object", number: true },
   { key: "neighbour_arcsec", title: "neighbour", width: 112, number: true, text: neighbourText },
-  { key: "ra", title: "ra", width: 90, number: true, format: fixed(5) },
+  { key: "ra", title: "ra", width: 98, number: true, format: fixed(5) },
   { key: "dec", title: "dec", width: 90, number: true, format: fixed(5) },
-  { key: "object_id", title: "detection", width: 176, number: true },
+  { key: "object_id", title: "detection", width: textWidth("object_id", 200), number: true },
   { key: "flags", title: "flags", width: 170 },
 ].filter((column) => column.key === null || known(column.key));
 

@@ -31,6 +31,12 @@ _STREAM_BYTES = 256 << 10
 """What a broken connection may cost."""
 _WRITER = "catalogtool-writer"
 """Metadata of a conditional write: tells a writer whose answer was lost that it was the one."""
+_CONTENT_TYPES = {
+    "html": "text/html; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "png": "image/png",
+}
+"""By the end of a name: a browser shows only what is said to be a page."""
 
 
 class S3Backend:
@@ -81,7 +87,16 @@ class S3Backend:
         """Replace an object."""
         thing = open_object(uri)
         store = thing.store if len(data) <= _SMALL_BYTES else thing.bucket.patient
-        thing.persist(lambda: obstore.put(store, thing.key, data, max_concurrency=_PARTS_AT_ONCE))
+        kind = _CONTENT_TYPES.get(thing.key.rpartition(".")[2])
+        thing.persist(
+            lambda: obstore.put(
+                store,
+                thing.key,
+                data,
+                attributes={"Content-Type": kind} if kind else None,
+                max_concurrency=_PARTS_AT_ONCE,
+            )
+        )
 
     def create_bytes(self, uri: str, data: bytes) -> bool:
         """Write an object unless there is one (``If-None-Match: *``)."""

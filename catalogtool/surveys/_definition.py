@@ -18,7 +18,9 @@ from catalogtool.config._base import Settings
 from catalogtool.units import Angle, Length, Magnitude
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-Stretch = Literal["minmax", "band_minmax", "channel_minmax", "percentile", "asinh", "unit"]
+Stretch = Literal[
+    "minmax", "band_minmax", "channel_minmax", "percentile", "asinh", "band_asinh", "unit"
+]
 Select = Literal["labels", "unlabelled", "last"]
 SimulatedKind = Literal["spheroid", "disk", "irregular", "point_source", "lensed_arc"]
 RealKind = Literal["transient", "hostless", "variable_star", "moving", "nuclear"]

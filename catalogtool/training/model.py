@@ -7,6 +7,7 @@ from typing import Any
 
 import safetensors
 import safetensors.torch
+import torch
 
 from catalogtool import storage
 from catalogtool.config._base import build_settings, canonical_json
@@ -16,10 +17,12 @@ from catalogtool.networks import build_network, with_metadata
 from catalogtool.networks._base import Network
 from catalogtool.networks._domain_norm import split_norms
 from catalogtool.training.calibration import Calibration
+from catalogtool.training.neighbours import Neighbours
 
 WEIGHTS_FILE = "weights.safetensors"
 RECORD_FILE = "run.json"
-_CALIBRATION = "calibration."  # begins the names of its tensors among the weights
+_CALIBRATION, _NEIGHBOURS = "calibration.", "neighbours."
+"""Begin the names of tensors among the weights that are not the network's."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Model:
         Float32, in evaluation mode.
     calibration : Calibration or None
         What makes probabilities of its logits; None: the softmax alone.
+    neighbours : Neighbours or None
+        What tells objects of no known class; None: all are taken to be of a known one.
     """
 
     uri: str
@@ -48,6 +53,7 @@ class Model:
     metrics: dict[str, Any]
     network: Network
     calibration: Calibration | None = None
+    neighbours: Neighbours | None = None
 
 
 def save_model(
@@ -56,6 +62,7 @@ def save_model(
     spec: TrainingSpec,
     metrics: dict[str, Any],
     calibration: Calibration | None = None,
+    neighbours: Neighbours | None = None,
 ) -> Model:
     """Write a model; the record is written last and makes it count.
 
@@ -70,11 +77,14 @@ def save_model(
     metrics : dict
         JSON values only.
     calibration : Calibration or None
+    neighbours : Neighbours or None
         Stored with the weights.
     """
     state = network.state_dict()
     if calibration is not None:
         state |= {f"{_CALIBRATION}{name}": t for name, t in calibration.to_tensors().items()}
+    if neighbours is not None:
+        state |= {f"{_NEIGHBOURS}{name}": t for name, t in neighbours.to_tensors().items()}
     weights = safetensors.torch.save(
         {name: value.detach().cpu().contiguous() for name, value in state.items()}
     )
@@ -111,16 +121,20 @@ def load_model(uri: str) -> Model:
     network = build_fresh_network(spec)
     try:
         state = safetensors.torch.load(weights)
-        numbers = {
-            name.removeprefix(_CALIBRATION): state.pop(name)
-            for name in sorted(state)
-            if name.startswith(_CALIBRATION)
-        }
+        calibrating, known = _take(state, _CALIBRATION), _take(state, _NEIGHBOURS)
         network.load_state_dict(state)
-        calibration = Calibration(**numbers) if numbers else None
+        calibration = Calibration(**calibrating) if calibrating else None
+        neighbours = Neighbours(**known) if known else None
     except (safetensors.SafetensorError, RuntimeError, TypeError) as error:
         raise _damaged(uri, f"the weights do not fit the network: {error}") from error
-    return Model(uri, record["model_id"], spec, record["metrics"], network.eval(), calibration)
+    names = (uri, record["model_id"], spec, record["metrics"])
+    return Model(*names, network.eval(), calibration, neighbours)
+
+
+def _take(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """Take the tensors whose names begin so out of the others."""
+    found = [name for name in sorted(state) if name.startswith(prefix)]
+    return {name.removeprefix(prefix): state.pop(name) for name in found}
 
 
 def read_trainings(uri: str) -> tuple[TrainingSpec, ...]:

@@ -1,5 +1,7 @@
 """Probabilities of examples, for validation and final figures."""
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -34,19 +36,43 @@ def predict_examples(
     -------
     ndarray, shape (M, K), float32
     """
+    with mixed_precision(device):
+        outputs = _run(network, network, examples, device, branch)
+    if outputs is None:
+        return np.zeros_like(examples.votes)
+    return outputs.softmax(dim=1).numpy()
+
+
+def gather_features(
+    network: Network, examples: Examples, context: TrainingContext, branch: Branch = "target"
+) -> npt.NDArray[np.float32]:
+    """Features (M, D) of all workers' examples together, in float32."""
+    found = _run(network, network.features, examples, context.device, branch)
+    mine = np.zeros((0, 0), dtype=np.float32) if found is None else found.numpy()
+    return np.concatenate([rows for rows in context.gather(mine) if len(rows)])
+
+
+def _run(
+    network: Network,
+    run: Callable[[torch.Tensor], torch.Tensor],
+    examples: Examples,
+    device: torch.device,
+    branch: Branch,
+) -> torch.Tensor | None:
+    """What a part of the network makes of examples, in float32 on the processor; None of none."""
     was_training = network.training
     network.eval()
     use_domain(network, branch)
     batch = _BATCHES[device.type]
-    parts = [np.zeros_like(examples.votes[:0])]
-    with torch.inference_mode(), mixed_precision(device):
+    parts = []
+    with torch.inference_mode():
         for start in range(0, len(examples), batch):
             images = torch.from_numpy(examples.images[start : start + batch]).to(device)
             images = images.contiguous(memory_format=torch.channels_last)
-            parts.append(network(images).float().softmax(dim=1).cpu().numpy())
+            parts.append(run(images).float().cpu())
     network.train(was_training)
     use_domain(network, "target")
-    return np.concatenate(parts)
+    return torch.cat(parts) if parts else None
 
 
 def gather_predictions(

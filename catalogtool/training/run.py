@@ -25,6 +25,8 @@ from catalogtool.training.labelled import (
 )
 from catalogtool.training.loop import TrainingData, TrainingOutcome, fit
 from catalogtool.training.model import build_fresh_network, load_model, save_model
+from catalogtool.training.neighbours import Neighbours, remember
+from catalogtool.training.predict import gather_features
 from catalogtool.training.scores import TestSets, score, score_all
 from catalogtool.training.unlabelled import UnlabelledPool, draw_unlabelled
 
@@ -65,8 +67,6 @@ def run_training(spec: TrainingSpec, model_uri: str, context: TrainingContext) -
     if pool is not None:
         metrics["unlabelled"] = _describe_pool(pool)
     metrics |= score_all(method, outcome, tests, context)
-    if (threshold := method.unknown_threshold()) is not None:
-        metrics["unknown_threshold"] = threshold
     if spec.starts_from is not None:
         start = initial_network(spec, model_uri).to(context.device)
         metrics["initial_test"] = score(start, tests.target, context)
@@ -82,8 +82,11 @@ def run_training(spec: TrainingSpec, model_uri: str, context: TrainingContext) -
         target=_held_out_target(spec, main, context),
     )
     calibration, metrics["calibration"] = calibrate(training, tests.target)
+    neighbours = _remember(method, data, spec, context)
+    if neighbours is not None:
+        metrics["neighbours"] = neighbours.describe()
     if context.rank == 0:
-        save_model(model_uri, network, spec, metrics, calibration)
+        save_model(model_uri, network, spec, metrics, calibration, neighbours)
 
 
 def initial_network(spec: TrainingSpec, model_uri: str) -> Network:
@@ -196,6 +199,16 @@ def _held_out_target(
     if spec.target is None or spec.training.calibration == "none" or learns_from_target(spec):
         return None
     return main.load(main.split.validation, spec, _shard(context))
+
+
+def _remember(
+    method: Method, data: TrainingData, spec: TrainingSpec, context: TrainingContext
+) -> Neighbours | None:
+    """Labelled objects of the source, where the target may have classes that the source lacks."""
+    if not method.universal:
+        return None
+    features = gather_features(method.network, data.train["source"], context, "source")
+    return remember(features, spec.seed)
 
 
 def _describe(

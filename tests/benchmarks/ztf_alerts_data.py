@@ -41,12 +41,15 @@ class Alerts:
         Empty where unknown.
     object_id : ndarray, shape (N,), int64
         Same for alerts of the same object.
+    names : ndarray, shape (N,), str
+        The survey's names of the objects.
     """
 
     images: np.ndarray
     columns: dict[str, np.ndarray]
     weak_class: np.ndarray
     object_id: np.ndarray
+    names: np.ndarray
 
     def __len__(self) -> int:
         return len(self.object_id)
@@ -70,15 +73,17 @@ def read_alerts(data: Path) -> Alerts:
         columns[name] = np.where(values == _MISSING, np.nan, values)
     columns["isdiffpos"] = np.array(table.column("isdiffpos").to_pylist()) == "f"
     columns["non_detections"] = columns["ncovhist"] - columns["ndethist"]
-    _, object_id = np.unique(table.column("objectId").to_pylist(), return_inverse=True)
+    names = np.array(table.column("objectId").to_pylist())
+    _, object_id = np.unique(names, return_inverse=True)
     weak_class = np.array(table.column("weak_class").to_pylist())
-    return Alerts(images, columns, weak_class, object_id.astype(np.int64))
+    return Alerts(images, columns, weak_class, object_id.astype(np.int64), names)
 
 
-def read_labelled(data: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The cutouts with classes of the training set of ALeRCE: pixels and class names."""
+def read_labelled(data: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Cutouts with classes of ALeRCE, one per object: pixels, classes and the objects' names."""
     file = np.load(data / "alerce-labelled-stamps/stamps.npz")
-    return file["stamps"], file["label"]
+    known = np.isin(file["label"], CLASSES)
+    return file["stamps"][known], file["label"][known], file["oid"][known]
 
 
 def folds(labels: np.ndarray, groups: np.ndarray, seed: int = 0) -> list[np.ndarray]:

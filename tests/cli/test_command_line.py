@@ -130,6 +130,12 @@ def test_a_plan_says_what_would_be_done_and_leaves_nothing(tmp_path: Path) -> No
     assert not output.exists()
 
 
+def test_a_plan_takes_as_many_simulated_objects_as_asked(tmp_path: Path) -> None:
+    words = ["produce", "--survey", "mock_alerts", "--input", "simulated_alerts:30", "--plan"]
+    plan = json.loads(runner.invoke(app, [*words, "--json", "--output", str(tmp_path)]).stdout)
+    assert plan["objects"] == "30"
+
+
 def test_a_misspelt_form_of_the_network_is_refused_before_anything_is_done(tmp_path: Path) -> None:
     done = call("produce", "--survey", "clash", "--output", str(tmp_path), "--form", "float23")
     assert done.returncode == 2

@@ -15,7 +15,7 @@ from small_survey import write_survey
 
 pytestmark = [pytest.mark.ray, pytest.mark.s3, pytest.mark.slow, pytest.mark.timeout(1200)]
 
-OBJECTS = 400
+OBJECTS = 260
 BUCKET = "s3://ready"
 END_S = 600
 rng = random.Random(7)

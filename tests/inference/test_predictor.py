@@ -1,4 +1,3 @@
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,13 +7,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_run import make_small_run
+from torch.nn import functional
 
-from catalogtool.catalogs._common import entropy_nat
 from catalogtool.flags import FATAL, Flag
 from catalogtool.inference.predictor import Predictor, pixel_flags
 from catalogtool.inputs._base import Cutouts
-from catalogtool.training.calibration import Calibration
+from catalogtool.preprocess.stretch import prepare
 from catalogtool.training.model import load_model
+from catalogtool.training.neighbours import Neighbours
 
 SIZE = 24
 
@@ -55,57 +55,48 @@ def test_probabilities_sum_to_one_and_are_nan_exactly_where_flags_are_fatal(
     np.testing.assert_allclose(found.probabilities[~fatal].sum(axis=-1), 1, atol=1e-6)
 
 
-def _with_threshold(predictor: Predictor, threshold: float | None) -> np.ndarray:
-    """Bits for unknown classes among 20 objects, one of which has no signal."""
-    images, mask, flags = cutouts(20)
-    images[5] = 2.0
-    predictor.unknown_threshold = threshold
-    found = predictor.predict(Cutouts(images, mask, flags))
-    predictor.unknown_threshold = None
-    entropy = entropy_nat(found.probabilities[:, 0])
-    is_unknown = found.flags[:, 0] & Flag.UNKNOWN_CLASS != 0
-    np.testing.assert_array_equal(
-        is_unknown, entropy > (np.inf if threshold is None else threshold)
-    )
-    return is_unknown
+def universal(folder: Path, threshold: float) -> Predictor:
+    """A predictor that knows the first ten of the cutouts."""
+    model = load_model(make_small_run(folder).model_uri)
+    images, mask, _ = cutouts(10)
+    prepared = torch.from_numpy(prepare(images, mask, model.spec.stretch))
+    with torch.no_grad():
+        directions = functional.normalize(model.network.features(prepared))
+    known = Neighbours(directions, torch.tensor(threshold))
+    return Predictor(replace(model, neighbours=known), "channels_last", threads=1, minibatch=16)
 
 
-def test_objects_above_the_threshold_of_the_model_are_flagged_as_unknown(
-    predictor: Predictor,
+def test_objects_unlike_all_that_the_model_remembers_are_flagged(
+    predictor: Predictor, tmp_path: Path
 ) -> None:
-    assert predictor.unknown_threshold is None
-    assert not _with_threshold(predictor, None).any()
-    assert np.flatnonzero(~_with_threshold(predictor, 0.0)).tolist() == [5]
-    assert not _with_threshold(predictor, math.log(2) + 1e-6).any()
-
-
-def test_the_threshold_is_in_the_record_of_the_model(tmp_path: Path) -> None:
-    model = load_model(make_small_run(tmp_path).model_uri)
-    universal = replace(model, metrics=model.metrics | {"unknown_threshold": 0.3})
-
-    predictor = Predictor(universal, "channels_last", threads=1, minibatch=16)
-
-    assert predictor.unknown_threshold == 0.3
-
-
-def test_the_threshold_is_compared_before_calibration(tmp_path: Path) -> None:
-    model = load_model(make_small_run(tmp_path).model_uri)
     images, mask, flags = cutouts(20)
-    raw = Predictor(model, "channels_last", threads=1, minibatch=16).predict(
-        Cutouts(images, mask, flags)
-    )
-    entropy = entropy_nat(raw.probabilities[:, 0])
-    threshold = float(np.median(entropy))
-    sharp = Calibration(3 * torch.eye(2), torch.zeros(2))
-    changes = {"metrics": model.metrics | {"unknown_threshold": threshold}, "calibration": sharp}
-    predictor = Predictor(replace(model, **changes), "channels_last", threads=1, minibatch=16)
+    images[5] = 2.0  # no signal, so no prediction to doubt
+    plain = predictor.predict(Cutouts(images, mask, flags))
+    assert not (plain.flags & Flag.UNKNOWN_CLASS).any()
 
-    found = predictor.predict(Cutouts(images, mask, flags))
+    for threshold, expected in ((-1.0, 19), (2.1, 0)):
+        found = universal(tmp_path / str(expected), threshold).predict(Cutouts(images, mask, flags))
+        is_unknown = found.flags[:, 0] & Flag.UNKNOWN_CLASS != 0
+        assert is_unknown.sum() == expected
+        assert not is_unknown[5]
+        np.testing.assert_allclose(found.probabilities, plain.probabilities, atol=1e-6)
+
+
+def test_an_object_is_judged_by_its_five_nearest(tmp_path: Path) -> None:
+    images, mask, flags = cutouts(20)
+    judge = universal(tmp_path, 0.0)
+    assert judge.neighbours is not None
+    prepared = torch.from_numpy(prepare(images, mask, judge.spec.stretch))
+    with torch.no_grad():
+        features = load_model(make_small_run(tmp_path / "b").model_uri).network.features(prepared)
+    scores = judge.neighbours.score(features)
+    middle = float(scores.median()) + 1e-5
+    judge.neighbours = replace(judge.neighbours, threshold=torch.tensor(middle))
+
+    found = judge.predict(Cutouts(images, mask, flags))
 
     is_unknown = found.flags[:, 0] & Flag.UNKNOWN_CLASS != 0
-    np.testing.assert_array_equal(is_unknown, entropy > threshold)
-    expected = sharp.apply_to_array(raw.probabilities[:, 0])
-    np.testing.assert_allclose(found.probabilities[:, 0], expected, atol=1e-6)
+    np.testing.assert_array_equal(is_unknown, scores.numpy() > middle)
 
 
 def test_no_object_at_all_and_only_flagged_objects_are_fine(predictor: Predictor) -> None:

@@ -119,6 +119,20 @@ def test_positions_that_are_a_turn_apart_are_the_same() -> None:
     torch.testing.assert_close(here, there)
 
 
+def test_other_numbers_are_scaled_by_the_training_alerts_and_the_position_is_not() -> None:
+    network = _build("cropped", metadata=("magpsf", "ra", "chinr", "dec")).eval()
+    values = torch.tensor([[18.0, 10.0, 1.0, -5.0], [20.0, 200.0, 99.0, 80.0]])
+    seen = []
+    network.metadata.norm.register_forward_pre_hook(lambda _m, inputs: seen.append(inputs[0]))
+
+    network.fit_metadata(values)
+    network(pack(torch.rand(2, 6, 63, 63), values))
+
+    assert network.metadata.mean.tolist() == [19.0, 8.0]  # chinr is 15 at most
+    torch.testing.assert_close(seen[0], torch.tensor([[-1.0, -1.0], [1.0, 1.0]]))
+    assert network.dense.in_features == network.flat + 3 + 2
+
+
 @pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("size_pix", [30, 64, 80])
 def test_cutouts_of_other_sizes_fit(scenario: str, size_pix: int) -> None:
@@ -140,8 +154,8 @@ def test_a_step_in_half_precision_has_finite_gradients() -> None:
 
 
 def test_what_cannot_be_seen_is_refused() -> None:
-    with pytest.raises(ConfigError, match="metadata can be ra and dec alone"):
-        _build(metadata=("ra", "magpsf"))
+    with pytest.raises(ConfigError, match="65 numbers do not fit into a channel of 64 pixels"):
+        _build("low_res", size_pix=8, metadata=tuple(f"fact{index}" for index in range(65)))
     with pytest.raises(ConfigError, match="15 pixels are too small for this scale: 16"):
         _build("cropped", size_pix=15)
     with pytest.raises(ConfigError, match="7 pixels are too small for this scale: 8"):

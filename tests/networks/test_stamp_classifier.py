@@ -94,7 +94,7 @@ def test_metadata_are_clipped_then_scaled_by_the_training_alerts() -> None:
 
     clipped = torch.tensor([[5.0, 18.0], [20.0, 20.0], [15.0, 22.0]])
     expected = (clipped - clipped.mean(dim=0)) / clipped.std(dim=0, correction=0)
-    torch.testing.assert_close(network._standardised(training), expected)
+    torch.testing.assert_close(network.metadata.standardised(training), expected)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_metadata_are_clipped_then_scaled_by_the_training_alerts() -> None:
 def test_every_number_has_the_published_limits(name: str, low: float, high: float) -> None:
     network = _build({"metadata": (name,)})
 
-    found = network._standardised(torch.tensor([[-1e9], [0.5], [1e9]]))
+    found = network.metadata.standardised(torch.tensor([[-1e9], [0.5], [1e9]]))
 
     torch.testing.assert_close(found, torch.tensor([[low], [0.5], [high]]).float())
 
@@ -125,7 +125,7 @@ def test_an_unknown_number_is_the_mean_and_a_missing_neighbour_is_minus_one() ->
     network = _build({"metadata": ("magpsf", "distnr")})
     network.fit_metadata(torch.tensor([[18.0, 1.0], [20.0, 3.0], [float("nan"), 5.0]]))
 
-    unknown = network._standardised(torch.full((1, 2), torch.nan))
+    unknown = network.metadata.standardised(torch.full((1, 2), torch.nan))
 
     expected = (-1 - 3) / (8 / 3) ** 0.5
     torch.testing.assert_close(unknown, torch.tensor([[0.0, expected]]))
@@ -135,8 +135,8 @@ def test_a_number_that_is_never_known_or_never_varies_does_not_break_the_scale()
     network = _build({"metadata": ("magpsf", "fwhm")}).eval()
     network.fit_metadata(torch.tensor([[torch.nan, 2.0], [torch.nan, 2.0]]))
 
-    assert network.metadata_mean.tolist() == [0.0, 2.0]
-    assert network.metadata_std.tolist() == [1.0, 1.0]
+    assert network.metadata.mean.tolist() == [0.0, 2.0]
+    assert network.metadata.std.tolist() == [1.0, 1.0]
     assert network(pack(torch.rand(1, 3, 21, 21), torch.full((1, 2), torch.nan))).isfinite().all()
 
 

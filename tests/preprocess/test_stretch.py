@@ -7,7 +7,7 @@ import pytest
 from catalogtool.preprocess.stretch import prepare
 from catalogtool.surveys._definition import Stretch
 
-STRETCHES = ("minmax", "asinh", "unit", "channel_minmax", "percentile")
+STRETCHES = ("minmax", "asinh", "band_asinh", "unit", "channel_minmax", "percentile")
 
 
 def _cutouts(
@@ -46,6 +46,21 @@ def test_channel_minmax_scales_every_channel_by_itself_and_leaves_zero_where_not
 
     np.testing.assert_array_equal(prepared[0, 0], [[0, 0.5], [1, 0]])
     assert not prepared[0, 1:].any()  # constant, and without a valid pixel
+
+
+def test_band_asinh_says_how_far_above_the_noise_of_its_channel_a_pixel_is() -> None:
+    rng = np.random.default_rng(1)
+    noise = rng.normal(0, 1, (2, 99, 99))
+    images = (np.array([10, 200])[:, None, None] * noise + 500).astype(np.float32)[None]
+    images[0, :, 0, 0] = 500 + np.array([1000, 20_000])
+    mask = np.zeros(images.shape, dtype=bool)
+    mask[0, :, 1, 1] = True
+
+    prepared = prepare(images, mask, "band_asinh")
+
+    np.testing.assert_allclose(prepared[0, :, 0, 0], np.arcsinh(100 / 3), rtol=0.01)
+    np.testing.assert_allclose(np.median(prepared[0], axis=(1, 2)), 0, atol=1e-3)
+    assert not prepared[0, :, 1, 1].any()
 
 
 def test_percentile_equals_its_formula_and_adds_which_pixels_are_valid() -> None:

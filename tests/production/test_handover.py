@@ -39,6 +39,11 @@ def test_paths_of_a_shared_disk_become_absolute(
     assert portable.input == "s3://b/in"
 
 
+def test_simulations_are_no_paths() -> None:
+    config = RunConfig(survey="clash", output="s3://b/out", input="simulated:9")
+    assert make_portable(config, shared_disk=False).input == "simulated:9"
+
+
 def test_a_private_survey_file_travels_under_a_name_of_its_content(tmp_path: Path) -> None:
     file = write_survey(tmp_path, "tiny", "tiny")
     config = RunConfig(survey=str(file), output=str(tmp_path / "out"))

@@ -115,18 +115,17 @@ def make_scenes(count: int, size_pix: int, seed: int = 2) -> tuple[np.ndarray, n
 
 
 def make_sample(count: int, size_pix: int = 63) -> Sample:
-    """A page of so many candidates; their cutouts repeat."""
+    """A page of so many candidates; cutouts and light curves of the first ones repeat."""
     candidates = make_candidates(count)
     scenes = scale_cutouts(*make_scenes(min(count, _SCENES), size_pix))
 
+    facts = {"distnr": 1.25, "chinr": 0.7, "unknown": None}
+    first = candidates.slice(0, _SCENES).to_pylist()
+    texts = [detail_text(make_history(one, k), facts) for k, one in enumerate(first)]
+
     def read(start: int, stop: int) -> tuple[Tones, list[str]]:
-        which = range(start, stop)
-        facts = {"distnr": 1.25, "chinr": 0.7, "unknown": None}
-        some = candidates.slice(start, stop - start).to_pylist()
-        texts = [
-            detail_text(make_history(one, k), facts) for k, one in zip(which, some, strict=True)
-        ]
-        return scenes[[k % len(scenes) for k in which]], texts
+        which = np.arange(start, stop) % len(texts)
+        return scenes[which], [texts[k] for k in which]
 
     content = VettingContent(
         title="Candidates of ZTF",

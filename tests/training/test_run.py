@@ -1,6 +1,5 @@
 """One training from labels to a stored model, on a small simulated survey."""
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +53,7 @@ def test_fine_tuning_follows_source_only_and_both_are_scored(
     assert list(after["test_by_band"]) == list(domain.survey.band_names)
 
 
-def test_the_record_of_a_universal_method_has_a_threshold_for_unknown_classes(
+def test_a_universal_method_remembers_the_labelled_objects_to_tell_others_by(
     domain: DomainData, tmp_path: Path
 ) -> None:
     source = source_spec(domain, max_epochs=1)
@@ -70,9 +69,13 @@ def test_the_record_of_a_universal_method_has_a_threshold_for_unknown_classes(
     for spec in (source, target):
         run_training(spec, model_uri(tmp_path, spec), SingleProcess())
 
-    before, after = (load_model(model_uri(tmp_path, spec)).metrics for spec in (source, target))
-    assert "unknown_threshold" not in before
-    assert after["unknown_threshold"] == pytest.approx(math.log(len(source.classes)) / 2)
+    before, model = (load_model(model_uri(tmp_path, spec)) for spec in (source, target))
+    after = model.metrics
+    assert before.neighbours is None
+    assert model.neighbours is not None
+    assert len(model.neighbours.directions) == after["labels"]["source"]["train"]
+    assert after["neighbours"] == model.neighbours.describe()
+    assert 0 < after["neighbours"]["threshold"] < 2
     assert 0 <= after["history"][0]["watch"]["active_fraction"] <= 1
 
 

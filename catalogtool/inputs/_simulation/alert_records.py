@@ -27,7 +27,7 @@ from catalogtool.inputs._simulation.ztf_schema import PREVIOUS, field_names
 BANDS = {1: "g", 2: "r", 3: "i"}
 """Names of filters by their ``fid``."""
 
-_JD_OF_MJD = 2_400_000.5
+JD_OF_MJD = 2_400_000.5
 _FIRST_NIGHT_MJD = 57_754  # of the survey: 2017-01-01
 _PER_EXPOSURE = 1_000_000  # ids of one exposure
 _PER_NIGHT = 1_000_000_000  # exposures
@@ -143,7 +143,7 @@ def _exposure(sighting: Sighting, fid: int, rng: np.random.Generator) -> Record:
     """When and where, and the constants of the survey's calibration."""
     pid = sighting.pid
     rcid, field = (int(number) for number in rng.integers((0, 200), (64, 880)))
-    jd = sighting.mjd + _JD_OF_MJD
+    jd = sighting.mjd + JD_OF_MJD
     right, up = _POSITION_SCATTER_DEG * rng.standard_normal(2)
     return {
         "jd": jd,
@@ -180,18 +180,16 @@ def _exposure(sighting: Sighting, fid: int, rng: np.random.Generator) -> Record:
 def _solar_system(kind: str, candidate: Record, rng: np.random.Generator) -> Record:
     if kind != "moving" or rng.random() > _KNOWN_SHARE:
         return {"ssdistnr": MISSING, "ssmagnr": MISSING, "ssnamenr": "null"}
-    magnitude = candidate["magpsf"]
-    assert isinstance(magnitude, float)
     return {
         "ssdistnr": float(rng.integers(0, 3)),
-        "ssmagnr": round(magnitude + float(rng.normal(0, 0.2)), 1),
+        "ssmagnr": round(candidate["magpsf"] + float(rng.normal(0, 0.2)), 1),
         "ssnamenr": str(rng.integers(1, 400_000)),
     }
 
 
 def _counts(sighting: Sighting, history: History, rng: np.random.Generator) -> Record:
     """How often the place was seen and something detected, this alert included."""
-    kind, jd = sighting.kind, sighting.mjd + _JD_OF_MJD
+    kind, jd = sighting.kind, sighting.mjd + JD_OF_MJD
     older = 0
     if kind in _OLDER_DETECTIONS:
         median, scatter = _OLDER_DETECTIONS[kind]
@@ -233,7 +231,7 @@ def _previous(
         pid = nid * _PER_NIGHT + sighting.index
         limit = magnitude_of(DETECTION_SNR * error, zeropoint)
         row = (detected if is_detected else undetected) | {
-            "jd": sighting.mjd + _JD_OF_MJD + days,
+            "jd": sighting.mjd + JD_OF_MJD + days,
             "fid": fid,
             "pid": pid,
             "nid": nid,

@@ -1,10 +1,11 @@
 """The alerts of a simulated night: their classes, and where on the sky these are found."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from catalogtool.inputs._alerts.sky import ecliptic, galactic
 from catalogtool.inputs._simulation.candidates import (
     BLOCK,
     BOGUS_KINDS,
@@ -14,7 +15,6 @@ from catalogtool.inputs._simulation.candidates import (
 )
 from catalogtool.inputs._simulation.field import Floats, draw_positions, open_stream
 from catalogtool.inputs._simulation.satellites import SATELLITES
-from catalogtool.inputs._simulation.sky import ECLIPTIC, GALACTIC, turned
 from catalogtool.surveys._definition import AlertClass, CandidateKind, DifferenceImaging, Survey
 
 CLASSES: tuple[AlertClass, ...] = ("agn", "asteroid", "bogus", "satellite", "sn", "vs")
@@ -28,9 +28,9 @@ _KINDS: dict[AlertClass, tuple[CandidateKind, ...]] = {
     "sn": ("transient", "hostless"),
     "vs": ("variable_star",),
 }
-_FRAME: dict[CandidateKind, npt.NDArray[np.float64]] = {
-    "moving": ECLIPTIC,
-    "variable_star": GALACTIC,
+_FRAME: dict[CandidateKind, Callable[[Floats, Floats], tuple[Floats, Floats]]] = {
+    "moving": ecliptic,
+    "variable_star": galactic,
 }
 _THICKNESS_DEG = 12.0  # latitude at which those are e times rarer
 _PLACES = 8  # to choose from
@@ -89,22 +89,19 @@ def _class_at(
     names = [name for name in CLASSES if name in classes]
     ends = np.cumsum([shares.get(name, 0.0) for name in names])
     found = np.searchsorted(ends, turn * ends[-1], side="right")
-    return np.array(names)[np.clip(found, 0, len(names) - 1)]
+    named: npt.NDArray[np.str_] = np.array(names)[np.clip(found, 0, len(names) - 1)]
+    return named
 
 
 def _draw_places(
     settings: DifferenceImaging, kind: npt.NDArray[np.str_], rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
     """Positions in the field, drawn by latitude where a kind has a plane of its own."""
-    shape = (len(kind), _PLACES)
-    ra, dec = (angle.reshape(shape) for angle in draw_positions(settings, len(kind) * _PLACES, rng))
-    preference = rng.gumbel(size=shape)
+    ra, dec = draw_positions(settings, len(kind) * _PLACES, rng)
+    preference = rng.gumbel(size=(len(kind), _PLACES))
     for name, frame in _FRAME.items():
         here = kind == name
-        _, latitude = turned(ra[here], dec[here], frame)
-        preference[here] -= np.abs(latitude) / _THICKNESS_DEG
-    chosen = preference.argmax(axis=1)[:, None]
-    return (
-        np.take_along_axis(ra, chosen, axis=1)[:, 0],
-        np.take_along_axis(dec, chosen, axis=1)[:, 0],
-    )
+        _, latitude = frame(ra, dec)
+        preference[here] -= np.abs(latitude.reshape(preference.shape)[here]) / _THICKNESS_DEG
+    chosen = preference.argmax(axis=1) + _PLACES * np.arange(len(kind))
+    return ra[chosen], dec[chosen]

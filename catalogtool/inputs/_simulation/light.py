@@ -187,7 +187,8 @@ def render(light: Light, psf: Psf, side: int) -> FloatArray:
     )
     corner = np.full((2, len(gaussians.flux)), -(side // 2))
     if side <= _SMALL_PIX:
-        return np.einsum("nij->ij", _windows(gaussians, corner, side))
+        together: FloatArray = np.einsum("nij->ij", _windows(gaussians, corner, side))
+        return together
     reach = np.ceil(_REACH * np.sqrt(gaussians.covariance[:, [0, 2]].max(axis=1, initial=0.0)))
     group = np.searchsorted(_REACHES_PIX, reach)
     image = np.zeros((side, side), dtype=np.float32)
@@ -205,7 +206,8 @@ def _add_windows(image: FloatArray, gaussians: Light, size: int) -> None:
     """Add Gaussians to an image, each in a window around its centre."""
     half = len(image) // 2
     corner = np.rint([gaussians.y, gaussians.x]).astype(np.int64) - size // 2
-    seen = ((corner > -half - size) & (corner <= half)).all(axis=0)
+    in_rows, in_columns = (corner > -half - size) & (corner <= half)
+    seen = in_rows & in_columns
     windows = _windows(gaussians.take(seen), corner[:, seen], size)
     around = np.zeros(np.add(image.shape, 2 * size), dtype=np.float32)
     places = (corner[:, seen] + half + size).T.tolist()
@@ -237,8 +239,9 @@ def _windows(gaussians: Light, corner: npt.NDArray[np.int64], size: int) -> Floa
     determinant = xx * yy - xy**2
     height = gaussians.flux[:, None] / (2 * np.pi * np.sqrt(determinant))
     # Terms of one axis are cheap: only their sum is as large as the windows.
-    light = (yy / determinant * across**2).astype(np.float32)[:, None] * np.float32(-0.5)
-    light = light + (xx / determinant * up**2).astype(np.float32)[..., None] * np.float32(-0.5)
+    along_x = (yy / determinant * across**2).astype(np.float32) * np.float32(-0.5)
+    along_y = (xx / determinant * up**2).astype(np.float32) * np.float32(-0.5)
+    light: FloatArray = along_x[:, None] + along_y[..., None]
     if xy.any():
         tilt = (xy / determinant * across).astype(np.float32)
         light += tilt[:, None] * up.astype(np.float32)[..., None]

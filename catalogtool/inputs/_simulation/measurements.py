@@ -1,5 +1,7 @@
 """What a pipeline would measure of a simulated candidate, by the names of ZTF's packets."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -11,8 +13,8 @@ from catalogtool.inputs._simulation.field import Floats
 from catalogtool.inputs._simulation.light import FWHM_TO_SIGMA
 from catalogtool.inputs._simulation.satellites import SATELLITES
 
-Value = float | int | str | None
-Record = dict[str, Value]
+Record = dict[str, Any]
+"""Fields of a packet: numbers and text, None where a field has no value."""
 
 POGSON = float(2.5 / np.log(10))
 """Error of a magnitude over the relative error of its flux."""
@@ -95,9 +97,7 @@ def _apertures(found: Difference, flux: float, magnitude: float, zeropoint: floa
         error = noise * float(np.sqrt(inside.sum()))
         fields[f"magap{name}"] = magnitude_of(light, zeropoint)
         fields[f"sigmagap{name}"] = POGSON * error / light
-    aperture = fields["magap"]
-    assert isinstance(aperture, float)
-    return {**fields, "magdiff": aperture - magnitude}
+    return {**fields, "magdiff": fields["magap"] - magnitude}
 
 
 def centroid(found: Difference) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from catalogtool import storage
 from catalogtool.inputs._simulation.archive import Member, write_members
 from catalogtool.inputs._simulation.damage import DAMAGE, damaged
 from catalogtool.inputs._simulation.field import open_stream
@@ -15,6 +16,7 @@ from catalogtool.progress import Progress
 from catalogtool.surveys._definition import Survey
 
 _ADVANCE_EVERY = 500
+_LABEL_COLUMNS = ("object_id", "candid", "class", "damage")
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,9 @@ class Written:
         return {"packets": self.packets, "classes": self.classes, "broken": self.broken}
 
 
-def write_night(night: Night, uri: str, progress: Progress) -> Written:
+def write_night(
+    night: Night, uri: str, progress: Progress, labels_uri: str | None = None
+) -> Written:
     """Write a night of packets; the same night always gives the same bytes.
 
     Parameters
@@ -70,6 +74,8 @@ def write_night(night: Night, uri: str, progress: Progress) -> Written:
     uri : str
         ``*.tar.gz``, ``*.tgz``, ``*.tar``, or a folder; a path or s3://.
     progress : Progress
+    labels_uri : str or None
+        CSV file to write beside: name, number and class of every alert, and its damage.
 
     Returns
     -------
@@ -78,27 +84,36 @@ def write_night(night: Night, uri: str, progress: Progress) -> Written:
         damage where there is some: ``3302000000001015000-truncated.avro``.
     """
     source = Format(night.survey, f"{Format.word}:{night.count}")
-    classes: Counter[str] = Counter()
-    broken: Counter[str] = Counter()
+    damage_of = _draw_damage(night)
+    truth: list[tuple[str, int, str, str]] = []
 
     def members() -> Iterator[Member]:
-        damage_of = _draw_damage(night)
-        for done, parts in enumerate(_parts(source, night), start=1):
-            damage = damage_of.get(done - 1)
-            if damage is None:
-                classes[source.class_of(parts.sighting.kind)] += 1
-                yield Member(f"{parts.sighting.candid}.avro", parts.pack())
-            else:
-                broken[damage] += 1
-                rng = _stream(night, "damage", done - 1)
-                name = f"{parts.sighting.candid}-{damage}.avro"
-                yield Member(name, damaged(damage, parts, rng))
-            if done % _ADVANCE_EVERY == 0 or done == night.count:
-                progress.advance(done, night.count, "packets")
+        for index, parts in enumerate(_parts(source, night)):
+            seen, damage = parts.sighting, damage_of.get(index, "")
+            truth.append((seen.name, seen.candid, source.class_of(seen.kind), damage))
+            yield _member(night, parts, damage)
+            if len(truth) % _ADVANCE_EVERY == 0 or len(truth) == night.count:
+                progress.advance(len(truth), night.count, "packets")
 
     with progress.stage("write packets"):
         write_members(members(), uri)
-    return Written(night.count, dict(sorted(classes.items())), dict(sorted(broken.items())))
+    if labels_uri is not None:
+        lines = [_LABEL_COLUMNS, *truth]
+        text = "".join(",".join(map(str, line)) + "\n" for line in lines)
+        storage.write_bytes(labels_uri, text.encode())
+    return Written(
+        packets=len(truth),
+        classes=dict(Counter(sorted(name for _, _, name, damage in truth if not damage))),
+        broken=dict(Counter(sorted(damage for *_, damage in truth if damage))),
+    )
+
+
+def _member(night: Night, parts: PacketParts, damage: str) -> Member:
+    name = str(parts.sighting.candid)
+    if not damage:
+        return Member(f"{name}.avro", parts.pack())
+    rng = _stream(night, "damage", parts.sighting.index)
+    return Member(f"{name}-{damage}.avro", damaged(damage, parts, rng))
 
 
 def _parts(source: Format, night: Night) -> Iterator[PacketParts]:

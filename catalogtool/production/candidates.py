@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from catalogtool import storage
-from catalogtool.catalogs import load_kind
 from catalogtool.errors import ConfigError, DataError
+from catalogtool.inputs.manifest import Manifest, read_footer
 from catalogtool.layout import RunLayout
 from catalogtool.surveys._definition import Survey
 
@@ -66,7 +66,7 @@ class Choice:
 
 
 def choose_candidates(
-    run: RunLayout, units: int, kind: str, survey: Survey, choice: Choice
+    run: RunLayout, manifest: Manifest, kind: str, survey: Survey, choice: Choice
 ) -> pa.Table:
     """Choose the best rows of a kind, one per object of the survey, best first.
 
@@ -74,8 +74,8 @@ def choose_candidates(
     ----------
     run : RunLayout
         A finished run.
-    units : int
-        How many parts it has.
+    manifest : Manifest
+        Its objects.
     kind : str
         Catalog kind with a probability per class.
     survey : Survey
@@ -96,14 +96,14 @@ def choose_candidates(
     """
     ranking = choice.ranking_class(survey)
     score = "confidence" if ranking is None else f"p_{ranking}"
-    per_object = survey.rows_per_object if "band" in load_kind(kind).key else 1
+    footer = read_footer(manifest.uri)
     best: list[pa.Table] = []
     count = 0
-    for unit in range(units):
+    for unit in range(manifest.units):
         rows = _read_part(run.part(kind, unit), survey, score)
         rows = rows.append_column("unit", pa.repeat(pa.scalar(unit), rows.num_rows))
-        place = pa.array(np.arange(rows.num_rows) // per_object)
-        rows = rows.append_column("place", place)
+        per_object = rows.num_rows // footer.row_group(unit).num_rows
+        rows = rows.append_column("place", pa.array(np.arange(rows.num_rows) // per_object))
         rows = rows.filter(pc.greater_equal(rows.column("score"), choice.min_score))
         best.append(rows)
         count += rows.num_rows
