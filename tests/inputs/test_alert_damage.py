@@ -151,6 +151,17 @@ def test_schemas_of_endless_values_are_refused(schema: Any) -> None:  # noqa: AN
         Layout(text, Format.fields)
 
 
+def test_a_file_that_is_cut_anywhere_is_a_row() -> None:
+    data = packet(candidate(1, [np.eye(5, dtype=np.float32)] * 3, earlier=1))
+    header = data.index(data[-16:]) + 16  # the mark between blocks ends both header and file
+    for length in range(len(data)):
+        found = list(
+            container.packets_in(container.ByteSource([data[:length]]), Format.fields, schema_of)
+        )
+        assert len(found) == (length != header)
+        assert not any(one.readable for one in found)
+
+
 def test_fields_of_other_kinds_than_in_any_survey_are_no_trouble() -> None:
     schema = json.loads(json.dumps(SCHEMA))
     schema["fields"][4]["type"] = "long"  # of the earlier detections
@@ -233,3 +244,12 @@ def test_no_damage_to_an_archive_stops_its_listing(
         return  # nothing is left
     assert rows.num_rows == len(cutouts.flags)
     assert len(set(rows.column("object_id").to_pylist())) == rows.num_rows
+
+
+def test_a_wrong_count_of_packets_does_not_mix_them_up() -> None:
+    data = packet(*SMALL)
+    at = data.index(data[-16:]) + 16
+    assert data[at] == 2 * len(SMALL)  # as Avro writes it
+    source = Format(alert_survey(16), None)
+    first = source.decode([data[:at] + b"\2" + data[at + 1 :]])
+    np.testing.assert_array_equal(first.images, source.decode([packet(SMALL[0])]).images)

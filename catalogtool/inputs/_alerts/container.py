@@ -97,6 +97,8 @@ def packets_in(
         yield FoundPacket(None, source.take(LARGEST_BLOCK_BYTES))
         return
     mark = source.take(_SYNC_BYTES)
+    if len(mark) < _SYNC_BYTES:
+        yield FoundPacket(None, header.text + mark)
     going = True
     while going and source.peek(1):
         going = yield from _block(source, header, mark)
@@ -135,8 +137,8 @@ def _block(source: ByteSource, header: _Header, mark: bytes) -> Generator[FoundP
 
 def _take_count_and_size(source: ByteSource) -> tuple[int, int]:
     count, size = _take_long(source), _take_long(source)
-    if not (0 <= size <= LARGEST_BLOCK_BYTES and 0 <= count <= size):
-        raise DamagedError("a block without end")
+    if not (0 < count <= size <= LARGEST_BLOCK_BYTES or count == size == 0):
+        raise DamagedError("a block of impossible size")
     return count, size
 
 

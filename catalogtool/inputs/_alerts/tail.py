@@ -79,8 +79,8 @@ class Tail:
                         record, end = decode(body, begin, self._schema)
                     except DamagedError:
                         continue
-                    if end == len(body):
-                        return record
+                    # Something follows: these are not the last cutouts, and maybe not the right.
+                    return record if end == len(body) else None
                 at += 1
         return None
 
