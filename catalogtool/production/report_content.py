@@ -10,7 +10,9 @@ from catalogtool import storage
 from catalogtool.production.findings import Findings
 from catalogtool.production.plan import Plan
 from catalogtool.production.record import RunRecord
+from catalogtool.quality._figures import side_by_side
 from catalogtool.quality.report import CatalogSection, Example, ReportContent
+from catalogtool.surveys._definition import Survey
 from catalogtool.training.model import Model
 
 _EXAMPLE_OBJECTS = 48
@@ -144,6 +146,13 @@ def _examples(plan: Plan, record: RunRecord) -> list[Example]:
         image = cutouts.images[index // per_object]
         if plan.survey.labels.per_band:
             image = image[index % per_object]
+        elif _are_epochs(plan.survey):
+            image = side_by_side(image)
         probabilities = [row[f"p_{c}"] for c in plan.survey.labels.classes] if name else []
         examples.append(Example(image, f"{row['source_id']} {row['band']}", name, probabilities))
     return examples
+
+
+def _are_epochs(survey: Survey) -> bool:
+    """Whether bands are images of one wavelength, which make no colours: science and template."""
+    return len({band.pivot_wavelength for band in survey.bands}) == 1

@@ -247,6 +247,15 @@ def accuracy_by_labels(
     return figure.svg
 
 
+def side_by_side(images: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+    """Images of shape (C, H, W) beside each other, (H, C * W), each from its dark to its bright."""
+    scaled = []
+    for image in np.nan_to_num(np.asarray(images, dtype=np.float64), posinf=0, neginf=0):
+        low, high = np.percentile(image, (1, 99.7))
+        scaled.append(np.clip((image - low) / max(high - low, 1e-30), 0, 1))
+    return np.concatenate(scaled, axis=1)
+
+
 def cutout_png(image: npt.NDArray[np.floating[Any]]) -> str:
     """Data URI of a cutout, stretched by an inverse hyperbolic sine for the eye.
 

@@ -216,7 +216,9 @@ def _example(example: Example, classes: tuple[str, ...]) -> str:
         f"<b>{p:.2f}</b></li>"
         for name, p in zip(classes, example.probabilities, strict=False)
     )
-    return f"<figure>{image}<figcaption>{title}</figcaption><ul>{bars}</ul></figure>"
+    height, width = example.image.shape[-2:]
+    wide = ' class="wide"' if width > height else ""
+    return f"<figure{wide}>{image}<figcaption>{title}</figcaption><ul>{bars}</ul></figure>"
 
 
 def _accuracy(content: ReportContent) -> str:

@@ -136,3 +136,15 @@ def test_cutouts_of_any_content_become_png(shape: tuple[int, ...]) -> None:
         np.random.default_rng(0).normal(size=shape),
     ):
         assert _figures.cutout_png(image).startswith("data:image/png;base64,iVBOR")
+
+
+def test_images_of_one_wavelength_are_shown_beside_each_other() -> None:
+    images = np.stack([np.full((4, 4), 7.0), np.arange(16.0).reshape(4, 4)])
+    images[0, 0, 0] = np.nan
+
+    shown = _figures.side_by_side(images)
+
+    assert shown.shape == (4, 8)
+    assert np.isfinite(shown).all()
+    assert shown[0, 4] == 0
+    assert shown[3, 7] == 1
