@@ -30,6 +30,16 @@ QUALITY_COLUMNS = (
 )
 
 
+CONFIDENCE = Column(
+    "confidence", "float32", "Probability of the most probable class", "stat.probability;stat.max"
+)
+ENTROPY = Column(
+    "entropy",
+    "float32",
+    "Shannon entropy of the class probabilities, in nats; 0 is certain",
+    "phys.entropy",
+)
+
 MORPHOLOGY, SOURCE_CLASS = "src.morph.type", "src.class"
 """What classes are classes of, in the words of the virtual observatory."""
 

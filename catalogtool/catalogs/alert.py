@@ -9,6 +9,8 @@ import pyarrow as pa
 from catalogtool.catalogs import _alert_objects
 from catalogtool.catalogs._base import CatalogContext, CatalogKind, Predictions
 from catalogtool.catalogs._common import (
+    CONFIDENCE,
+    ENTROPY,
     OBJECT_COLUMNS,
     QUALITY_COLUMNS,
     SOURCE_CLASS,
@@ -88,24 +90,14 @@ def columns(context: CatalogContext) -> tuple[Column, ...]:
         ),
         *(probability_column(f"p_{name}", name, _WHERE, SOURCE_CLASS) for name in context.classes),
         class_column("predicted_class", context, _WHERE, SOURCE_CLASS),
-        Column(
-            "confidence",
-            "float32",
-            "Probability of the most probable class",
-            "stat.probability;stat.max",
-        ),
+        CONFIDENCE,
         Column(
             "real_bogus",
             "float32",
             "Probability that something in the sky changed: 1 - p_bogus; null without such a class",
             "stat.probability",
         ),
-        Column(
-            "entropy",
-            "float32",
-            "Shannon entropy of the class probabilities, in nats; 0 is certain",
-            "phys.entropy",
-        ),
+        ENTROPY,
         *QUALITY_COLUMNS,
     )
 

@@ -5,6 +5,8 @@ import pyarrow as pa
 
 from catalogtool.catalogs._base import CatalogContext, CatalogKind, Predictions
 from catalogtool.catalogs._common import (
+    CONFIDENCE,
+    ENTROPY,
     OBJECT_COLUMNS,
     QUALITY_COLUMNS,
     class_column,
@@ -38,18 +40,8 @@ def columns(context: CatalogContext) -> tuple[Column, ...]:
         ),
         *(probability_column(f"p_{name}", name, where) for name in context.classes),
         class_column("predicted_class", context, where),
-        Column(
-            "confidence",
-            "float32",
-            "Probability of the most probable class",
-            "stat.probability;stat.max",
-        ),
-        Column(
-            "entropy",
-            "float32",
-            "Shannon entropy of the class probabilities, in nats; 0 is certain",
-            "phys.entropy",
-        ),
+        CONFIDENCE,
+        ENTROPY,
         *QUALITY_COLUMNS,
     )
 
