@@ -120,7 +120,7 @@ class AlertFormat(BaseFormat):
         ManifestError
             If there are no packets, or none of them can be read.
         LabelError
-            If labels are of objects that the input does not have.
+            If none of the labels is of an object that the input has.
         """
         labels = read_labels(self.labels_uri, self.survey) if self.labels_uri else None
         seen, known = SeenIds(), set[str]()
@@ -140,8 +140,8 @@ class AlertFormat(BaseFormat):
                 known |= labels.index.keys() & {name for one in listed for name in one.names}
         if not count:
             raise ManifestError(f"{self.uri}: holds no alert packets: {_EXPECTED}")
-        if labels is not None:
-            labels.refuse_unknown(known)
+        if labels is not None and not known:
+            labels.refuse_unknown(known)  # some may be of other nights, all of them are a mistake
 
     def _batches(self) -> Iterator[list[Listed]]:
         base = storage.normalise(str(self.uri))
