@@ -145,3 +145,22 @@ def test_another_file_in_the_place_of_a_listed_one_is_not_taken_for_it(tmp_path:
     (tmp_path / "night" / "004.avro").unlink()
     flags = source.read(rows).flags[:, 0].tolist()
     assert flags == [0, 0, 0, Flag.UNREADABLE, Flag.MISSING_FILE, 0, 0, 0]
+
+
+def test_pixels_and_light_curves_of_an_archive_are_read_in_turn_in_one_pass_each(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = write_archive(tmp_path / "night.tar.gz", [packet(record) for record in RECORDS])
+    source = Format(alert_survey(), archive)
+    rows = listed(source)
+    opened: list[str] = []
+    read_stream = storage.read_stream
+    monkeypatch.setattr(
+        storage, "read_stream", lambda uri: (opened.append(uri), read_stream(uri))[1]
+    )
+
+    for start in range(rows.num_rows):
+        source.read(rows.slice(start, 1))
+        source.read_history(rows.slice(start, 1))
+
+    assert len(opened) == 2

@@ -15,8 +15,9 @@ _FILES_AT_ONCE = 64
 """Bounds the memory of a read: so many files are held at a time."""
 
 _lock = threading.Lock()
-_open: dict[tuple[str, str, Purpose], "_Cursor"] = {}
-"""The file that this process read last; units are consecutive, so the next read continues."""
+_open: dict[Purpose, "_Cursor"] = {}
+"""The file that this process read last; units are consecutive, so the next read continues. Each
+purpose has a place of its own: pixels and light curves of the same packets are read in turn."""
 
 
 def read_packets(
@@ -77,42 +78,49 @@ def _read_on(
 ) -> Iterator[tuple[int, AnyPacket | Flag]]:
     """Packets of one file, by index and ordinal."""
     try:
-        key = (uri, storage.file_info(uri).identity, purpose)
+        file = (uri, storage.file_info(uri).identity)
     except StorageError as error:
         flag = storage_flag(error)
         yield from ((index, flag) for index, _ in wanted)
         return
     for index, ordinal in wanted:
         with _lock:
-            found = _packet(key, ordinal, fields)
+            found = _packet(file, ordinal, fields, purpose)
         yield index, found
 
 
-def _packet(key: tuple[str, str, Purpose], ordinal: int, fields: PacketFields) -> AnyPacket | Flag:
-    if key not in _open or _open[key].fields is not fields or _open[key].ordinal > ordinal:
-        _open.clear()
-        _open[key] = _Cursor(key[0], fields, key[2])
+def _packet(
+    file: tuple[str, str], ordinal: int, fields: PacketFields, purpose: Purpose
+) -> AnyPacket | Flag:
+    cursor = _open.get(purpose)
+    if cursor is None or not cursor.leads_to(file, ordinal, fields):
+        cursor = _open[purpose] = _Cursor(file, fields, purpose)
     try:
-        return _open[key].packet(ordinal)
+        return cursor.packet(ordinal)
     except StorageError as error:
-        _open.clear()  # its place in the file is lost
+        del _open[purpose]  # its place in the file is lost
         return storage_flag(error)
 
 
 class _Cursor:
     """A place in a file or archive that moves forward."""
 
-    def __init__(self, uri: str, fields: PacketFields, purpose: Purpose) -> None:
-        self._packets = packets_of(uri, storage.read_stream(uri), fields, purpose)
-        self.fields = fields
+    def __init__(self, file: tuple[str, str], fields: PacketFields, purpose: Purpose) -> None:
+        self._packets = packets_of(file[0], storage.read_stream(file[0]), fields, purpose)
+        self._file = file
+        self._fields = fields
         self._last: AnyPacket | Flag = Flag.MISSING_FILE
-        self.ordinal = -1
+        self._ordinal = -1
+
+    def leads_to(self, file: tuple[str, str], ordinal: int, fields: PacketFields) -> bool:
+        """Whether a packet is here or lies ahead."""
+        return file == self._file and fields is self._fields and self._ordinal <= ordinal
 
     def packet(self, ordinal: int) -> AnyPacket | Flag:
         """A packet from here on; a flag where the file ends before."""
-        while self.ordinal < ordinal:
+        while self._ordinal < ordinal:
             packet = next(self._packets, None)
             if packet is None:
                 return Flag.MISSING_FILE
-            self.ordinal, self._last = packet
+            self._ordinal, self._last = packet
         return self._last
