@@ -79,7 +79,7 @@ def _mean_of_nearest(features: torch.Tensor, others: torch.Tensor, *, skip: int)
     """Mean distance (B,) to the nearest of other unit vectors (M, D), the first `skip` left out."""
     count = min(_NEAREST + skip, len(others))
     means = [features.new_zeros(0)]
-    for rows in functional.normalize(features).split(_ROWS):
+    for rows in torch.split(functional.normalize(features), _ROWS):
         cosines = (rows @ others.T).topk(count, dim=1).values[:, skip:]
         means.append((2 - 2 * cosines).clamp(min=0).sqrt().mean(dim=1))
     return torch.cat(means)
