@@ -9,8 +9,8 @@ that gave no label, with its bootstrap uncertainty, and its ratio. ``--plain`` t
 changes of colour, brightness and size, as networks are that know nothing of the other survey: they
 are surer than right. ``--draws`` calibrates each network of ``source_only`` again with other
 labels, which costs no training, and prints what honest probabilities would measure on as many
-objects, whose labels are drawn from them: no calibration can do better. ``--stem large`` takes a network of
-a sixth of the cost. ``--output`` keeps models, and finds those of earlier runs.
+objects, whose labels are drawn from them: no calibration can do better. ``--stem large`` takes a
+network of a sixth of the cost. ``--output`` keeps models, and finds those of earlier runs.
 """
 
 import argparse
