@@ -2,13 +2,13 @@
 
 from types import SimpleNamespace
 
-import torch
-
 from catalogtool.production.report_content import _unknown_rule
 from catalogtool.training.neighbours import Neighbours
 
 
 def test_the_card_says_from_where_on_an_object_is_of_no_known_class() -> None:
+    import torch
+
     neighbours = Neighbours(torch.eye(3), torch.tensor(0.25))
     universal, plain = SimpleNamespace(neighbours=neighbours), SimpleNamespace(neighbours=None)
 
