@@ -89,6 +89,7 @@ def _model_card(findings: Findings) -> tuple[tuple[str, str], ...]:
         ("weights", _selection_text(model.metrics)),
         ("calibration", findings.record.calibration),
         *_calibration_errors(model),
+        *_unknown_rule(model),
         ("scaling of pixels", spec.stretch),
         ("seed", str(spec.seed)),
     )
@@ -122,6 +123,14 @@ def _calibration_errors(model: Model) -> list[tuple[str, str]]:
     )
     count = f"{record['after']['count']} test labels"
     return [("calibration error", f"{before} before, {after} after, on {count}")]
+
+
+def _unknown_rule(model: Model) -> list[tuple[str, str]]:
+    if model.neighbours is None:
+        return []
+    known = model.neighbours.describe()
+    text = f"farther than {known['threshold']:.3f} from {known['count']} labelled objects"
+    return [("flagged as of an unknown class", text)]
 
 
 def _examples(plan: Plan, record: RunRecord) -> list[Example]:

@@ -1,7 +1,8 @@
-"""Objects of no known class: a score, a threshold, and how well both tell them apart.
+"""Objects of no known class: figures of how well they are told apart, and the rule of the papers.
 
-The score is the entropy of the class probabilities in nats, which catalogs have as ``entropy``;
-divided by ln K it lies between 0 and 1. Above a threshold an object counts as unknown.
+That rule's score is the entropy of the class probabilities in nats, which catalogs have as
+``entropy``; divided by ln K it lies between 0 and 1. Above a threshold an object counts as unknown.
+Catalogs set their flag by a better score, `catalogtool.training.neighbours`.
 
 References
 ----------

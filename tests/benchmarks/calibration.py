@@ -8,8 +8,9 @@ nothing from them, directly. It prints the expected calibration error (15 bins) 
 that gave no label, with its bootstrap uncertainty, and its ratio. ``--plain`` trains without
 changes of colour, brightness and size, as networks are that know nothing of the other survey: they
 are surer than right. ``--draws`` calibrates each network of ``source_only`` again with other
-labels, which costs no training. ``--stem large`` takes a network of a sixth of the cost.
-``--output`` keeps models, and finds those of earlier runs.
+labels, which costs no training, and prints what honest probabilities would measure on as many
+objects, whose labels are drawn from them: no calibration can do better. ``--stem large`` takes a
+network of a sixth of the cost. ``--output`` keeps models, and finds those of earlier runs.
 """
 
 import argparse
@@ -84,7 +85,7 @@ def _train(output: str, spec: TrainingSpec) -> str:
 
 
 def other_draws(model: Model, kind: Kind, draws: int) -> np.ndarray:
-    """Errors before and after calibration by other labels, shape (draws, 2).
+    """Errors before and after calibration by other labels, and of honest ones: shape (draws, 3).
 
     No label of the target taught the network, so that it need not be trained again.
     """
@@ -101,8 +102,15 @@ def other_draws(model: Model, kind: Kind, draws: int) -> np.ndarray:
         rest = np.setdiff1d(order, few)
         calibration = fit_calibration(kind, np.log(p[few].clip(1e-30)), every.votes[few])
         both = p[rest], calibration.apply_to_array(p[rest])
-        errors.append([calibration_error(each, every.votes[rest]) for each in both])
+        measured = [calibration_error(each, every.votes[rest]) for each in both]
+        honest = np.random.default_rng(draw).multinomial(1, _normalised(both[1]))
+        errors.append([*measured, calibration_error(both[1], honest)])
     return np.array(errors)
+
+
+def _normalised(probabilities: np.ndarray) -> np.ndarray:
+    exact = probabilities.astype(np.float64)
+    return exact / exact.sum(axis=1, keepdims=True)
 
 
 def main() -> None:
@@ -137,11 +145,13 @@ def main() -> None:
                 )
                 if method == "source_only":
                     errors = other_draws(model, kind, arguments.draws)
-                    (mean, after_mean), (_, spread) = errors.mean(axis=0), errors.std(axis=0)
+                    mean, after_mean, honest = errors.mean(axis=0)
+                    spread = errors[:, 1].std()
                     worse = (errors[:, 1] > errors[:, 0]).mean()
                     print(
                         f"  {len(errors)} draws of labels: ECE {mean:.4f} before, "
-                        f"{after_mean:.4f} ± {spread:.4f} after, larger in {worse:.0%}",
+                        f"{after_mean:.4f} ± {spread:.4f} after, larger in {worse:.0%}; "
+                        f"{honest:.4f} if they were honest",
                         flush=True,
                     )
             print(f"{method}, {kind}: after over before {statistics.median(ratios):.2f} (median)")
