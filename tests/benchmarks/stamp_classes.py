@@ -89,6 +89,7 @@ _LEVELS = Recipe("multi_scale", _SMALL, size_pix=63, stretch="band_asinh")
 _STAMP = {"kernel": 3, "dropout": 0.5}
 RECIPES = {
     "multi_scale": _LEVELS,
+    "longer": replace(_LEVELS, steps=700),
     "percentile": replace(_LEVELS, stretch="percentile"),
     "pretrained": replace(_LEVELS, pretraining_steps=400),
     "paper": Recipe(
