@@ -122,10 +122,10 @@ def votes_of(rows: pa.Table, survey: Survey) -> FloatArray:
     ndarray, shape (N, rows_per_object, K), float32
         Fractions that sum to 1; NaN where there is no label.
     """
-    per_object = survey.rows_per_object * len(survey.labels.classes)
-    votes = np.full((rows.num_rows, per_object), np.nan, dtype=np.float32)
+    shape = (rows.num_rows, survey.rows_per_object, len(survey.labels.classes))
+    votes = np.full((shape[0], shape[1] * shape[2]), np.nan, dtype=np.float32)
     column: Any = rows.column("votes").to_pylist()
     for index, values in enumerate(column):
         if values is not None:
             votes[index] = values
-    return votes.reshape(rows.num_rows, survey.rows_per_object, -1)
+    return votes.reshape(shape)

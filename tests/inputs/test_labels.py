@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from input_samples import COLUMNS, PER_BAND, small_survey
 
 from catalogtool.errors import LabelError
+from catalogtool.inputs._base import MANIFEST_SCHEMA, votes_of
 from catalogtool.inputs.labels import read_labels, row_votes
 from catalogtool.surveys import load_survey
 
@@ -186,3 +187,9 @@ def test_the_real_vote_tables_are_sound(data_folder: Path) -> None:
     np.testing.assert_allclose(
         np.nanmean(candels.votes, axis=(0, 1)), [0.250, 0.493, 0.147, 0.080, 0.030], atol=6e-4
     )
+
+
+def test_no_objects_have_no_votes() -> None:
+    survey = load_survey("sdss")
+
+    assert votes_of(MANIFEST_SCHEMA.empty_table(), survey).shape == (0, 1, 2)
