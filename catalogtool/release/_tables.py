@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from cdshealpix.skymap.skymap import SkymapImplicit
 
 from catalogtool.catalogs._base import CatalogKind, SummaryKind
 from catalogtool.release._folder import ReleaseFolder
@@ -132,6 +131,8 @@ def _combined(schema_file: io.BytesIO, footers: list[pq.FileMetaData]) -> io.Byt
 
 def _skymap(cells: IntArray, counts: IntArray, order: int) -> bytes:
     """FITS file of counts per nested HEALPix cell; only occupied ones where most are empty."""
+    from cdshealpix.skymap.skymap import SkymapImplicit  # takes seconds to load
+
     values = np.bincount(cells, weights=counts, minlength=12 * 4**order).astype(np.int64)
     skymap = SkymapImplicit(values, null_value=0)
     if np.count_nonzero(values) * 2 < len(values):

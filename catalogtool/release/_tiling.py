@@ -6,7 +6,6 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 from cdshealpix import nested
-from hats.pixel_math.healpix_shim import margin2order
 
 ORDER = 29
 """Order of the stored cells; 0.4 milliarcseconds."""
@@ -177,6 +176,8 @@ class Grid:
 
 def margin_order(margin_arcsec: float) -> int:
     """Order of cells that are wider than the margin everywhere on the sky."""
+    from hats.pixel_math.healpix_shim import margin2order  # takes seconds to load
+
     return int(margin2order(np.asarray(margin_arcsec / 60)))
 
 

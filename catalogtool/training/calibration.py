@@ -15,7 +15,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
 
 FloatArray = npt.NDArray[np.floating[Any]]
@@ -110,6 +109,8 @@ def _fit_temperature(log_p: FloatArray, votes: FloatArray, share: FloatArray) ->
         return float(misfit + (log_t / TEMPERATURE_SPREAD) ** 2 / 2)
 
     bounds = (-_LARGEST_LOG_T, _LARGEST_LOG_T)
+    from scipy.optimize import minimize_scalar  # not loaded by those who only apply a calibration
+
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
 
 
@@ -130,6 +131,8 @@ def _fit_affine(
         )
         gradient = excess.T @ inputs + change / DIRICHLET_SPREAD**2
         return misfit + np.square(change / DIRICHLET_SPREAD).sum() / 2, gradient.ravel()
+
+    from scipy.optimize import minimize
 
     found = minimize(loss, prior.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 1000})
     fitted = found.x.reshape(prior.shape)
