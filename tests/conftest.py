@@ -23,8 +23,13 @@ hypothesis.settings.load_profile("patient")
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files with long tests come first: what is left for the end is short, on both processes."""
-    long = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in long)
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+    if not os.environ.get("CATALOGTOOL_LONG"):
+        reason = pytest.mark.skip(reason="takes minutes; set CATALOGTOOL_LONG=1")
+        for item in items:
+            if item.get_closest_marker("long"):
+                item.add_marker(reason)
 
 
 @pytest.fixture

@@ -101,6 +101,7 @@ sys.stdout.buffer.write(storage.read_bytes(sys.argv[1]))"
     assert 0 < metrics["test"]["rmse"] < 0.5
 
 
+@pytest.mark.long
 def test_a_comparison_is_one_job(rig: Rig, tmp_path: Path) -> None:
     """Only what travels: its trials are tested without a cluster of machines."""
     words = ["compare", "--json", "--all-pairs", "--methods", "source_only", "--shots", "0"]

@@ -17,7 +17,7 @@ from small_survey import write_survey
 
 from catalogtool.release.verify import verify
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(900)]
 
 NIGHTS = ("2026-04-03", "2026-04-04")
 OBJECTS = 48

@@ -16,7 +16,13 @@ from small_survey import write_survey
 from catalogtool.flags import FATAL, Flag
 from catalogtool.release.verify import verify
 
-pytestmark = [pytest.mark.data, pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [
+    pytest.mark.data,
+    pytest.mark.ray,
+    pytest.mark.slow,
+    pytest.mark.long,
+    pytest.mark.timeout(300),
+]
 
 
 def write_surveys(folder: Path) -> None:

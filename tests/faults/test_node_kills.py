@@ -13,7 +13,13 @@ import pytest
 from cluster_rig import ADDRESS, Rig, running_rig
 from small_survey import write_survey
 
-pytestmark = [pytest.mark.ray, pytest.mark.s3, pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.s3,
+    pytest.mark.slow,
+    pytest.mark.long,
+    pytest.mark.timeout(1200),
+]
 
 OBJECTS = 260
 BUCKET = "s3://ready"
