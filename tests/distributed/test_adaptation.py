@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from catalogtool.cli.main import app
 from catalogtool.release.verify import verify
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.long, pytest.mark.timeout(420)]
 
 
 def test_two_workers_adapt_without_any_label_of_the_target(tmp_path: Path) -> None:

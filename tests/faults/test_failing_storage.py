@@ -15,7 +15,13 @@ from small_survey import write_cutouts, write_positions, write_survey
 
 from catalogtool import storage
 
-pytestmark = [pytest.mark.ray, pytest.mark.s3, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.s3,
+    pytest.mark.slow,
+    pytest.mark.long,
+    pytest.mark.timeout(600),
+]
 
 OBJECTS = 60
 SHARE = 0.05
