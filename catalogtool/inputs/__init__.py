@@ -55,6 +55,7 @@ def open_input_format(survey: Survey, uri: str | None, labels_uri: str | None = 
     ConfigError
         If no format recognises the URI, or there is none.
     """
+    labels_uri = storage.normalise(labels_uri) if labels_uri else None
     if uri is None:
         form = load_format(survey.input.format)
         if survey.input.uri is None and not form.simulated:
@@ -63,6 +64,7 @@ def open_input_format(survey: Survey, uri: str | None, labels_uri: str | None = 
                 "--input, or with --source-input where another survey learns from it"
             )
         return form(survey, survey.input.uri, labels_uri)
+    uri = address_of(uri)
     # The survey's own format first: a table of alerts is a table of images as well.
     for name in (survey.input.format, *format_names()):
         if load_format(name).recognises(uri):

@@ -3,10 +3,9 @@
 import math
 from dataclasses import dataclass
 
-from catalogtool import storage
 from catalogtool.config.training import DomainData
 from catalogtool.errors import FlaggedShareError, LabelError
-from catalogtool.inputs import address_of, open_input_format
+from catalogtool.inputs import open_input_format
 from catalogtool.inputs._base import Format
 from catalogtool.inputs.manifest import Manifest, build_manifest
 from catalogtool.production.fit import refuse_unequal_surveys
@@ -73,11 +72,7 @@ def open_domain(
     DataError
         If the input cannot be listed.
     """
-    source = open_input_format(
-        survey,
-        address_of(uri) if uri else None,
-        storage.normalise(labels) if labels else None,
-    )
+    source = open_input_format(survey, uri, labels)
     objects = objects_per_unit(survey, unit_objects)
     format_name = type(source).__module__.rsplit(".", 1)[-1]
     manifest = build_manifest(source, manifests, objects)

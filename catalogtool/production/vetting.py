@@ -11,7 +11,6 @@ from catalogtool.catalogs.morphology import ALL_BANDS
 from catalogtool.config._base import canonical_json
 from catalogtool.errors import ConfigError
 from catalogtool.inputs import open_input_format
-from catalogtool.inputs._base import Format
 from catalogtool.inputs.manifest import Manifest
 from catalogtool.production._gathering import SHOWN_BANDS, Gatherer, manifest_rows
 from catalogtool.production._spool import Spool
@@ -91,7 +90,9 @@ def write_vetting(
         Spool(scratch, chosen.num_rows, shape) as spool,
     ):
         with progress.stage("read cutouts"):
-            gatherer = Gatherer(_open_input(survey, record), spool, upside_down=kind == "alert")
+            config = record.config
+            source = open_input_format(survey, config.input, config.labels)
+            gatherer = Gatherer(source, spool, upside_down=kind == "alert")
             for ranks, rows in manifest_rows(manifest, chosen):
                 gatherer.read(ranks, rows)
                 progress.advance(gatherer.count, chosen.num_rows, "candidates")
@@ -112,15 +113,6 @@ def _vetted_kind(facts: RunFacts) -> str:
     raise ConfigError(
         f"{facts.run.uri}: has the catalogs {', '.join(sorted(facts.catalogs))}; candidates are "
         f"vetted from {' or '.join(KINDS)}"
-    )
-
-
-def _open_input(survey: Survey, record: RunRecord) -> Format:
-    asked, labels = record.config.input, record.config.labels
-    return open_input_format(
-        survey,
-        storage.normalise(asked) if asked else None,
-        storage.normalise(labels) if labels else None,
     )
 
 

@@ -225,3 +225,9 @@ def test_surveys_that_cannot_be_simulated_are_refused_with_the_remedy() -> None:
     ):
         with pytest.raises(ConfigError, match=sentence):
             Format(broken, None)
+
+
+def test_a_simulation_that_is_asked_for_by_its_word_is_no_path() -> None:
+    opened = open_input_format(load_survey("mock_alerts"), "simulated_alerts:7")
+
+    assert opened.uri == "simulated_alerts:7"
