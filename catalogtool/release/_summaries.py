@@ -28,7 +28,7 @@ class SummaryRows:
     context : CatalogContext
         Context of the catalog.
     folder : Path
-        Scratch folder; must not exist.
+        Scratch folder, empty.
     """
 
     def __init__(
@@ -39,17 +39,21 @@ class SummaryRows:
         context: CatalogContext,
         folder: Path,
     ) -> None:
-        self.kind = kind
-        self.context = context
-        self._spill = Spill(folder, schema)
+        raw = Spill(folder / "rows", schema)
         for table in rows.tables():
             names = table.column(kind.by).to_pylist()
             bins = [zlib.crc32(name.encode()) % _BINS for name in names]
-            self._spill.add(table, np.array(bins, dtype=np.int64))
-        self._spill.flush()
+            raw.add(table, np.array(bins, dtype=np.int64))
+        raw.flush()
+        self._groups = Spill(folder / "groups", kind.schema(context))
+        for index in raw.bins():
+            groups = kind.summarise(context, raw.read(index))
+            raw.remove(index)
+            self._groups.add(groups, np.full(groups.num_rows, index))
+        self._groups.flush()
 
     def tables(self, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """Yield all groups, or some columns of them, some groups at a time."""
-        for index in self._spill.bins():
-            table = self.kind.summarise(self.context, self._spill.read(index))
+        for index in self._groups.bins():
+            table = self._groups.read(index)
             yield table.select(columns) if columns else table

@@ -114,10 +114,8 @@ def assemble_summary(
     assert isinstance(shape.kind, CatalogKind)
     assert shape.kind.summary is not None
     parts = RunParts(run, kind, units, shape.part_schema)
-    with tempfile.TemporaryDirectory(prefix="catalogtool-summary-") as scratch:
-        rows = SummaryRows(
-            parts, shape.part_schema, shape.kind.summary, info.context, Path(scratch) / "groups"
-        )
+    with storage.scratch_folder(target_uri.rstrip("/").rpartition("/")[0]) as scratch:
+        rows = SummaryRows(parts, shape.part_schema, shape.kind.summary, info.context, scratch)
         return assemble_rows(rows, Shape(shape.kind.summary.name, info), target_uri, _refuse_lost)
 
 
