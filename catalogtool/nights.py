@@ -3,6 +3,9 @@
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
+MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
+"""Where Modified Julian Dates begin."""
+
 _NOON = timedelta(hours=12)
 
 

@@ -1,7 +1,7 @@
 """Alerts: class probabilities and a real/bogus score, one row per alert; a summary per object."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -26,11 +26,10 @@ from catalogtool.catalogs._common import (
     probability_column,
     row_flags,
 )
-from catalogtool.nights import observing_night
+from catalogtool.nights import MJD_ZERO, observing_night
 from catalogtool.schema import Column, arrow_schema
 
 BOGUS = "bogus"
-_MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
 _WHERE = "in this alert"
 _NIGHT_WIDTH = 10
 
@@ -148,7 +147,7 @@ def nights(times_mjd: np.ndarray, timezone: str) -> list[str]:
     known: dict[float, str] = {}
     # Exposures have many alerts, and calendars are slow.
     for time in np.unique(times_mjd[np.isfinite(times_mjd)]).tolist():
-        moment = _MJD_ZERO + timedelta(days=time)
+        moment = MJD_ZERO + timedelta(days=time)
         known[time] = observing_night(moment, timezone).isoformat()
     return [known.get(time, "") for time in times_mjd.tolist()]
 

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalogtool.errors import LabelError
+from catalogtool.nights import MJD_ZERO
 
-_MJD_ZERO = datetime(1858, 11, 17, tzinfo=UTC)
 _UNIX_MJD = 40587.0
 _MICROSECONDS_PER_DAY = 86_400e6
 _LAST_MJD = 100_000.0  # in the year 2132; larger numbers are Julian Dates or no dates
@@ -26,7 +26,7 @@ def mjd_of(moment: datetime) -> float:
     """Modified Julian Date of a moment; one without a time zone is UTC."""
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
-    return (moment - _MJD_ZERO) / timedelta(days=1)
+    return (moment - MJD_ZERO) / timedelta(days=1)
 
 
 def observed_mjd_of(header: Mapping[str, Any]) -> float | None:

@@ -249,11 +249,15 @@ def accuracy_by_labels(
 
 def side_by_side(images: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
     """Images of shape (C, H, W) beside each other, (H, C * W), each from its dark to its bright."""
-    scaled = []
-    for image in np.nan_to_num(np.asarray(images, dtype=np.float64), posinf=0, neginf=0):
-        low, high = np.percentile(image, (1, 99.7))
-        scaled.append(np.clip((image - low) / max(high - low, 1e-30), 0, 1))
-    return np.concatenate(scaled, axis=1)
+    return np.concatenate([_from_dark_to_bright(image) for image in images], axis=1)
+
+
+def _from_dark_to_bright(image: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+    """Pixels from 0 to 1, the few beyond cut off; what is not finite counts as 0."""
+    pixels = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)
+    low, high = np.percentile(pixels, (1, 99.7))
+    scaled: npt.NDArray[np.float64] = np.clip((pixels - low) / max(high - low, 1e-30), 0, 1)
+    return scaled
 
 
 def cutout_png(image: npt.NDArray[np.floating[Any]]) -> str:
@@ -266,10 +270,7 @@ def cutout_png(image: npt.NDArray[np.floating[Any]]) -> str:
     """
     from PIL import Image
 
-    pixels = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)
-    low, high = np.percentile(pixels, (1, 99.7))
-    scaled = np.clip((pixels - low) / max(high - low, 1e-30), 0, 1)
-    shown = (np.arcsinh(8 * scaled) / np.arcsinh(8) * 255).astype(np.uint8)
+    shown = (np.arcsinh(8 * _from_dark_to_bright(image)) / np.arcsinh(8) * 255).astype(np.uint8)
     if shown.ndim == 3:
         shown = np.ascontiguousarray(shown.transpose(1, 2, 0))  # (H, W, 3)
     sink = io.BytesIO()

@@ -5,7 +5,7 @@ import torch
 from catalogtool.adaptation._base import DomainBatch
 from catalogtool.config.training import TrainingSpec
 from catalogtool.preprocess.augment import augment
-from catalogtool.preprocess.preparation import Preparation
+from catalogtool.preprocess.stretch import stretched_channels
 from catalogtool.preprocess.strong import strengthen
 from catalogtool.training.examples import Examples
 from catalogtool.training.split import IntArray
@@ -29,7 +29,7 @@ class ViewMaker:
         self._strong = spec.training.strong if wants_strong else None
         self._device = device
         self._bands = spec.channels
-        self._pixel_channels = Preparation(spec.size_pix, spec.stretch).channels(spec.channels)
+        self._pixel_channels = stretched_channels(spec.stretch, spec.channels)
         self._mirror_classes = torch.tensor(
             [spec.classes.index(spec.mirrored.get(name, name)) for name in spec.classes],
             device=device,
