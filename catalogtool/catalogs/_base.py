@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -22,9 +22,11 @@ class CatalogContext:
     model_id: str
     timezone: str = "UTC"
     """Of the observatory, which decides where a night ends."""
+    embedding_size: int = 0
+    """Numbers in the network's embedding of an object; 0 where it is not known yet."""
 
     @classmethod
-    def of(cls, survey: Survey, model_id: str) -> Self:
+    def of(cls, survey: Survey, model_id: str, embedding_size: int = 0) -> Self:
         """Context of a survey's catalogs."""
         return cls(
             classes=survey.labels.classes,
@@ -32,6 +34,7 @@ class CatalogContext:
             per_band=survey.labels.per_band,
             model_id=model_id,
             timezone=survey.timezone,
+            embedding_size=embedding_size,
         )
 
 
@@ -43,16 +46,24 @@ class Predictions:
     ----------
     probabilities : ndarray, shape (N, R, K), float32
         Class probabilities; R is the number of bands, or 1 for all bands together. NaN where the
-        flags are fatal.
+        flags are fatal. K is 0 for a model that names no class.
     flags : ndarray, shape (N, R), int32
         Bits of `catalogtool.flags.Flag`.
     facts : Table or None
         What the input says of each object besides pixels, N rows; null where unknown.
+    features : ndarray, shape (N, D), float32, or None
+        What the network makes of each object before it names a class, the mean over the bands that
+        have a prediction; NaN where none has one.
+    findings : Table or None
+        What a model that names no class says of each object, N rows; null where the flags are
+        fatal.
     """
 
     probabilities: npt.NDArray[np.float32]
     flags: npt.NDArray[np.int32]
     facts: pa.Table | None = None
+    features: npt.NDArray[np.float32] | None = None
+    findings: pa.Table | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +100,12 @@ class CatalogKind:
     """Whether a row is a prediction, its probabilities in columns named ``p_<class>``."""
     summary: SummaryKind | None = None
     """A table of groups of rows that is released beside it."""
+    extends: bool = False
+    """Whether its rows, one per object, add columns to those of the run's first kind that does not
+    extend."""
+    maker: Literal["network", "features", "scorer", "hosts"] = "network"
+    """What makes its rows: a network's classes or features, a scorer of those, or a model of
+    hosts. Any network has features, so those two need no recipe of their own."""
 
     def schema(self, context: CatalogContext) -> pa.Schema:
         """Arrow schema of the catalog."""

@@ -291,6 +291,28 @@ class TrainingOptions(Settings):
     """Whether labelled cutouts are drawn so that all classes are shown equally often."""
 
 
+class AnomalyOptions(Settings):
+    """How unusual objects are told from the others by what a network makes of them."""
+
+    method: Name = "mahalanobis"
+    """Name of a file in ``catalogtool/anomaly``."""
+    options: dict[str, Any] = {}
+    """Options of `method`."""
+    objects: PositiveInt = 4000
+    """Objects of the survey, drawn by seed, that say what is usual."""
+
+
+class HostOptions(Settings):
+    """How hosts are found in wide cutouts around transients."""
+
+    band: Name | None = None
+    """Band of the images; None: the first one."""
+    galaxies: str | None = None
+    """HATS collection or Parquet table of galaxies that hosts are matched with; None: none."""
+    scenes: PositiveInt = 3000
+    """Labelled scenes of the source survey, drawn by seed, that teach."""
+
+
 class Recipe(Settings):
     """How one family of catalogs is made: what is trained, on what, and what is written."""
 
@@ -321,6 +343,9 @@ class Recipe(Settings):
     source_training: TrainingOptions = TrainingOptions()
     training: TrainingOptions = TrainingOptions()
     network_options: dict[str, Any] = {}
+    anomaly: AnomalyOptions = AnomalyOptions()
+    hosts: HostOptions | None = None
+    """Given: the recipe is one for hosts, and learns where they are, not classes."""
 
 
 class Survey(Settings):
