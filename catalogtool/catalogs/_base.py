@@ -103,6 +103,8 @@ class CatalogKind:
     extends: bool = False
     """Whether its rows, one per object, add columns to those of the run's first kind that does not
     extend."""
+    findings: pa.Schema | None = None
+    """What it needs to know of `Predictions.findings`; None: nothing."""
     maker: Literal["network", "features", "scorer", "hosts"] = "network"
     """What makes its rows: a network's classes or features, a scorer of those, or a model of
     hosts. Any network has features, so those two need no recipe of their own."""

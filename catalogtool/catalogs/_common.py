@@ -70,6 +70,26 @@ def predicted(flags: IntArray, probabilities: FloatArray) -> BoolArray:
     return unflagged & np.isfinite(probabilities).all(axis=-1)
 
 
+def object_flags(flags: IntArray, valid: BoolArray) -> IntArray:
+    """Bits of all bands (N, R) as those of the objects (N,); fatal ones where no band is valid."""
+    kept = np.where(valid.any(axis=1), ~int(FATAL), -1)
+    merged: IntArray = (np.bitwise_or.reduce(flags, axis=1) & kept).astype(np.int32)
+    return merged
+
+
+def usable(rows: pa.Table, predictions: Predictions) -> tuple[BoolArray, IntArray]:
+    """Which objects have pixels that a model could use (N,), and the objects' flags (N,)."""
+    flags = row_flags(rows, predictions)
+    unflagged: BoolArray = (flags & int(FATAL)) == 0
+    return unflagged.any(axis=1), object_flags(flags, unflagged)
+
+
+def vectors(values: FloatArray) -> pa.Array:
+    """Fixed-size lists of the rows of an array of shape (N, D)."""
+    flat = pa.array(np.ascontiguousarray(values, dtype=np.float32).ravel())
+    return pa.FixedSizeListArray.from_arrays(flat, values.shape[1])
+
+
 def nullable(values: FloatArray, valid: BoolArray) -> pa.Array:
     """Arrow array, null where not valid."""
     return pa.array(values, mask=~valid)

@@ -19,11 +19,11 @@ from catalogtool.catalogs._common import (
     constant,
     nullable,
     object_arrays,
+    object_flags,
     predicted,
     probability_column,
     row_flags,
 )
-from catalogtool.flags import FATAL
 from catalogtool.schema import Column, arrow_schema
 
 
@@ -76,7 +76,7 @@ def finalize(context: CatalogContext, rows: pa.Table, predictions: Predictions) 
         *_band_arrays(context, predictions, flags, valid),
         pa.array(valid.sum(axis=1, dtype=np.int16)),
         pa.array(valid.any(axis=1)),
-        pa.array(_object_flags(flags, valid)),
+        pa.array(object_flags(flags, valid)),
         constant(context.model_id, rows.num_rows),
     ]
     return pa.Table.from_arrays(arrays, schema=arrow_schema(columns(context)))
@@ -91,13 +91,6 @@ def _band_arrays(
         arrays += [nullable(p[:, index], ok) for index in range(len(context.classes))]
         arrays += [class_names(p, ok, context.classes), pa.array(flags[:, band].copy())]
     return arrays
-
-
-def _object_flags(flags: IntArray, valid: BoolArray) -> IntArray:
-    """Bits of all bands; fatal ones only where no band has a prediction."""
-    kept = np.where(valid.any(axis=1), ~int(FATAL), -1)
-    merged: IntArray = (np.bitwise_or.reduce(flags, axis=1) & kept).astype(np.int32)
-    return merged
 
 
 CATALOG = CatalogKind(

@@ -45,6 +45,34 @@ def show_catalog(
     console.table("first rows", summary.column_names, summary.rows)
 
 
+@app.command("stale")
+def list_stale(
+    place: Annotated[str, typer.Argument(help="Folder of a run, or an output folder.")],
+    survey: Annotated[
+        str | None, typer.Option(help="Survey whose newest run in the output folder is meant.")
+    ] = None,
+    *,
+    as_json: Json = False,
+) -> None:
+    """List the columns of a run that its models would not make again in the same way."""
+    from dataclasses import asdict
+
+    from catalogtool.production.stale import freshness
+    from catalogtool.release._run_facts import find_run
+
+    run = find_run(place, survey).run
+    found = freshness(run)
+    if as_json:
+        console.result_json([asdict(catalog) for catalog in found])
+        return
+    rows = [(f.kind, ", ".join(f.columns), f.reason) for f in found if f.reason]
+    if rows:
+        console.table(run.uri, ("catalog", "old columns", "why"), rows)
+        console.result("Make them again with 'catalogtool produce ... --only-stale'.")
+    else:
+        console.result(f"{run.uri}: no column is old.")
+
+
 @app.command("compact")
 def compact_catalog(
     path: Annotated[str, typer.Argument(help="Folder of a catalog that grew by increments.")],

@@ -36,7 +36,10 @@ def produce(  # noqa: PLR0913, PLR0917 - the options of the main command
         str, typer.Option(help="Folder or s3:// prefix for models, runs and catalogs.")
     ] = "catalogtool-output",
     catalog: Annotated[
-        str | None, typer.Option(help="One catalog kind. [default: all of the survey's recipe]")
+        str | None,
+        typer.Option(
+            help="Catalog kinds, joined by commas: morphology,anomaly. [default: the recipe's]"
+        ),
     ] = None,
     source_input: SourceInput = None,
     source_labels: SourceLabels = None,
@@ -79,6 +82,10 @@ def produce(  # noqa: PLR0913, PLR0917 - the options of the main command
             help="Add the new objects of this observing night (YYYY-MM-DD) to the series."
         ),
     ] = None,
+    galaxies: Annotated[
+        str | None,
+        typer.Option(help="Galaxies that hosts are matched with: HATS collection or Parquet."),
+    ] = None,
     form: Annotated[
         str | None,
         typer.Option(help="Form of the network, for comparisons. [default: the fastest]"),
@@ -91,6 +98,12 @@ def produce(  # noqa: PLR0913, PLR0917 - the options of the main command
     ] = False,
     new_model: Annotated[
         bool, typer.Option("--new-model", help="Begin another series, with another model.")
+    ] = False,
+    only_stale: Annotated[
+        bool,
+        typer.Option(
+            "--only-stale", help="Keep what the newest run has and its models would make again."
+        ),
     ] = False,
     shared_disk: SharedDisk = False,
     insecure_cluster: InsecureCluster = False,
@@ -122,6 +135,8 @@ def produce(  # noqa: PLR0913, PLR0917 - the options of the main command
         "max_flagged_share": max_flagged,
         "stall_seconds": stall_seconds,
         "form": form,
+        "galaxies": galaxies,
+        "only_stale": only_stale,
         "model": model,
         "night": night,
         "since_last": since_last,

@@ -22,7 +22,7 @@ class RunConfig(Settings):
     """Cutouts of the source survey; None: what its file says."""
     source_labels: str | None = None
     catalog: str | None = None
-    """Catalog kind; None: those of the survey's first recipe."""
+    """Catalog kinds, joined by commas; None: those of the survey's first recipe."""
     method: str | None = None
     """Adaptation method; None: the recipe's."""
     shots: NonNegativeInt | None = None
@@ -51,8 +51,22 @@ class RunConfig(Settings):
     """Only objects of this observing night, appended to the survey's series."""
     since_last: bool = False
     """Only objects that the series has not seen, whatever their night."""
+    scorer: str | None = None
+    """Folder of what tells unusual objects; None: the one that the recipe fits, or the series'."""
+    host_model: str | None = None
+    """Folder of a model of hosts; None: the one that the recipe trains, or that of the series."""
+    galaxies: str | None = None
+    """Galaxies that hosts are matched with, HATS or Parquet; None: what the recipe says."""
+    only_stale: bool = False
+    """Take from the survey's newest run what its models would make again in the same way."""
     new_model: bool = False
     """Begin another series with the model that `model` names or the recipe trains."""
+
+    @property
+    def catalogs(self) -> tuple[str, ...]:
+        """Catalog kinds that are asked for; empty: those of the survey's first recipe."""
+        names = (name.strip() for name in (self.catalog or "").split(","))
+        return tuple(dict.fromkeys(name for name in names if name))
 
     @property
     def is_increment(self) -> bool:
@@ -63,6 +77,8 @@ class RunConfig(Settings):
     def _one_kind_of_increment(self) -> Self:
         if self.night is not None and self.since_last:
             raise ValueError("night and since_last exclude each other; choose one")
+        if self.only_stale and self.is_increment:
+            raise ValueError("only_stale is for all objects of a survey, not for increments")
         if self.new_model and not self.is_increment:
             raise ValueError("new_model begins a series; it needs night or since_last")
         return self

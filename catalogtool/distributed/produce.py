@@ -8,10 +8,11 @@ from dataclasses import replace
 from catalogtool import storage
 from catalogtool._discovery import check_name
 from catalogtool.config.run import RunConfig
-from catalogtool.distributed.cluster import any_cluster, default_workers, present
+from catalogtool.distributed.cluster import any_cluster, default_workers
 from catalogtool.distributed.infer import run_units
-from catalogtool.distributed.train import train_model
+from catalogtool.distributed.models import find_models, make_models
 from catalogtool.inference.forms import FORMS
+from catalogtool.inference.models import RunModels, model_ids
 from catalogtool.inference.unit import UnitTask
 from catalogtool.layout import OutputLayout, RunLayout
 from catalogtool.ledger import LedgerLine, finished_units
@@ -22,7 +23,7 @@ from catalogtool.production.increments import (
     commit_night,
     read_increments,
     select,
-    settle_model,
+    settle_models,
     share_form,
     with_series_model,
 )
@@ -36,9 +37,9 @@ from catalogtool.production.record import (
     read_record,
     run_id,
 )
+from catalogtool.production.stale import kept_parts
 from catalogtool.progress import Progress
 from catalogtool.surveys import load_survey
-from catalogtool.training.model import Model, find_model, load_model
 
 _THREADS = 1
 """Threads of a worker, which has one CPU; the number decides bits, so it is the same everywhere."""
@@ -85,14 +86,14 @@ def _produce_increment(config: RunConfig, clock: Clock) -> Outcome:
             return small_outcome("night", night)
         with clock.stage("plan"):
             plan = make_plan(with_series_model(config))
-        model = find_model(plan.model_uri) or _train_first(plan, clock)
-        series = settle_model(plan, model)
+        models = find_models(plan) or _make_models_first(plan, clock)
+        series = settle_models(plan, models)
         committed = read_increments(series)
         selection = select(plan, committed)
         clock.progress.log(selection.sentence())
         outcome = small_outcome("series", series.uri)
         if selection.plan is not None:
-            run = layout.run(run_id(selection.plan, model.model_id))
+            run = layout.run(run_id(selection.plan, model_ids(models, plan.kinds)))
             share_form(series, run)
             outcome = _produce_plan(selection.plan, clock)
             share_form(series, run)
@@ -106,17 +107,17 @@ def _produce_increment(config: RunConfig, clock: Clock) -> Outcome:
         return outcome
 
 
-def _train_first(plan: Plan, clock: Clock) -> Model:
+def _make_models_first(plan: Plan, clock: Clock) -> RunModels:
     with _cluster(plan.config):
-        return _train(plan, clock)
+        return make_models(plan, clock)
 
 
 def _produce_plan(plan: Plan, clock: Clock) -> Outcome:
     progress, config = clock.progress, plan.config
     _announce(plan, progress)
-    model = find_model(plan.model_uri)
-    if model is not None:
-        run = plan.layout.run(run_id(plan, model.model_id))
+    models = find_models(plan)
+    if models is not None:
+        run = plan.layout.run(run_id(plan, model_ids(models, plan.kinds)))
         if storage.exists(run.commit):
             check_flagged_share(run, read_record(run), config.max_flagged_share)
             progress.log(f"nothing to do: this catalog is complete in {run.uri}")
@@ -124,11 +125,11 @@ def _produce_plan(plan: Plan, clock: Clock) -> Outcome:
     with ExitStack() as stack:
         with clock.stage("start Ray"):
             stack.enter_context(_cluster(config))
-        model = _train(plan, clock)
-        run = plan.layout.run(run_id(plan, model.model_id))
-        record = _infer(plan, model, run, clock)
+        models = make_models(plan, clock)
+        run = plan.layout.run(run_id(plan, model_ids(models, plan.kinds)))
+        record = _infer(plan, models, run, clock)
     sums = check_flagged_share(run, record, config.max_flagged_share)
-    return finish(plan, model, record, sums, clock)
+    return finish(plan, models, record, sums, clock)
 
 
 def _cluster(config: RunConfig) -> AbstractContextManager[None]:
@@ -141,29 +142,13 @@ def _announce(plan: Plan, progress: Progress) -> None:
     progress.log(f"{plan.survey.name}: {manifest.objects} objects in {manifest.units} units")
     if plan.simulated:
         progress.log(f"the cutouts of {plan.survey.name} are simulated")
-    if any(spec.simulated for spec in plan.trainings):
+    if plan.simulated_training:
         progress.log("the network learns from simulated cutouts")
 
 
-def _train(plan: Plan, clock: Clock) -> Model:
-    if plan.config.model is not None:
-        return load_model(plan.model_uri)
-    for spec in plan.trainings:
-        uri = plan.layout.model(spec.identity)
-        model = find_model(uri)
-        if model is not None:
-            clock.progress.log(f"model {model.model_id} is reused")
-            continue
-        with clock.stage(f"train {spec.method}"):
-            workers = plan.config.train_workers or max(1, present("GPU"))
-            model = train_model(spec, uri, workers, clock.progress)
-    assert model is not None
-    return model
-
-
-def _infer(plan: Plan, model: Model, run: RunLayout, clock: Clock) -> RunRecord:
+def _infer(plan: Plan, models: RunModels, run: RunLayout, clock: Clock) -> RunRecord:
     workers = plan.config.workers or default_workers()
-    record = keep_record(run, new_record(plan, model, _THREADS))
+    record = keep_record(run, new_record(plan, models, _THREADS))
     finished = finished_units(run, plan.kinds)
     missing = sorted(set(range(record.units)) - set(finished))
     objects = record.objects - sum(line.objects for line in finished.values())
@@ -190,6 +175,7 @@ def _infer(plan: Plan, model: Model, run: RunLayout, clock: Clock) -> RunRecord:
 
 def _unit_task(plan: Plan, record: RunRecord, run: RunLayout) -> UnitTask:
     target = plan.target.to_data()
+    kept_run_uri, kept = kept_parts(plan) if plan.config.only_stale else (None, ())
     return UnitTask(
         survey=plan.survey,
         input_format=target.input_format,
@@ -197,6 +183,10 @@ def _unit_task(plan: Plan, record: RunRecord, run: RunLayout) -> UnitTask:
         labels_uri=target.labels_uri,
         manifest=plan.target.manifest,
         model_uri=record.model_uri,
+        scorer_uri=record.scorer_uri,
+        hosts_uri=record.hosts_uri,
+        kept_run_uri=kept_run_uri,
+        kept=kept,
         kinds=plan.kinds,
         run_uri=run.uri,
         form=plan.config.form,

@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -16,19 +16,20 @@ import torch
 
 from catalogtool import storage
 from catalogtool.catalogs import load_kind
-from catalogtool.catalogs._base import CatalogContext, CatalogKind, Predictions
+from catalogtool.catalogs._base import Predictions
 from catalogtool.config._base import build_settings, canonical_json
-from catalogtool.errors import ConfigError
+from catalogtool.errors import ConfigError, DataError
 from catalogtool.flags import FATAL, Flag, names
-from catalogtool.inference.forms import FormChoice, choose_form, default_minibatch
-from catalogtool.inference.predictor import Predictor
+from catalogtool.inference.forms import REFERENCE, FormChoice, choose_form, default_minibatch
+from catalogtool.inference.models import load_models
+from catalogtool.inference.predictor import CutoutPredictor, Predictor, join_predictions
 from catalogtool.inputs import load_format
 from catalogtool.inputs._base import Cutouts, Format
 from catalogtool.inputs.manifest import Manifest
 from catalogtool.layout import RunLayout
 from catalogtool.ledger import LedgerLine, PartLine
 from catalogtool.surveys._definition import Survey
-from catalogtool.training.model import Model, load_model
+from catalogtool.training.model import Model
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +52,8 @@ class UnitTask:
         How to open its input.
     manifest : Manifest
         Its objects.
-    model_uri : str
-        Folder of the model.
+    model_uri : str or None
+        Folder of the network's model; None: no kind needs one.
     kinds : tuple of str
         Catalog kinds to write.
     run_uri : str
@@ -65,6 +66,12 @@ class UnitTask:
         Torch threads per worker.
     objects_per_worker : int
         What a worker has to expect, which decides whether compilation is worth its time.
+    scorer_uri, hosts_uri : str or None
+        Folders of what tells unusual objects by their features, and of the model of hosts.
+    kept_run_uri : str or None
+        Folder of an earlier run over the same units.
+    kept : tuple of str
+        Kinds whose parts are taken from it.
     """
 
     survey: Survey
@@ -72,13 +79,17 @@ class UnitTask:
     input_uri: str | None
     labels_uri: str | None
     manifest: Manifest
-    model_uri: str
+    model_uri: str | None
     kinds: tuple[str, ...]
     run_uri: str
     form: str | None = None
     minibatch: int | None = None
     threads: int = 1
     objects_per_worker: int = 0
+    scorer_uri: str | None = None
+    hosts_uri: str | None = None
+    kept_run_uri: str | None = None
+    kept: tuple[str, ...] = ()
 
     @property
     def run(self) -> RunLayout:
@@ -103,11 +114,28 @@ class UnitWorker:
         self.source: Format = load_format(task.input_format)(
             task.survey, task.input_uri, task.labels_uri
         )
-        model = load_model(task.model_uri)
-        self.choice = settle_form(task, model, self.source)
-        self.predictor = Predictor(model, self.choice.name, task.threads, self.choice.minibatch)
-        self.kinds = {name: load_kind(name) for name in task.kinds}
-        self.context = CatalogContext.of(task.survey, model.model_id)
+        self.kinds = {name: load_kind(name) for name in task.kinds if name not in task.kept}
+        models = load_models(task.model_uri, task.scorer_uri, task.hosts_uri)
+        makers = {kind.maker for kind in self.kinds.values()}
+        self.contexts = {
+            name: models.context(task.survey, kind) for name, kind in self.kinds.items()
+        }
+        self.form = REFERENCE.name
+        self.predictors: list[CutoutPredictor] = []
+        if models.network is not None and makers - {"hosts"}:
+            choice = settle_form(task, models.network, self.source)
+            self.form = choice.name
+            self.predictors.append(
+                Predictor(
+                    models.network,
+                    choice.name,
+                    task.threads,
+                    choice.minibatch,
+                    with_features="features" in makers,
+                    scorer=models.scorer if "scorer" in makers else None,
+                )
+            )
+        self.hosts_from = len(self.predictors)
 
     def process(self, unit: int) -> LedgerLine:
         """Read, predict and write one unit.
@@ -123,30 +151,48 @@ class UnitWorker:
             What became of its rows; written to the run folder after all parts.
         """
         rows = self.task.manifest.read_unit(unit)
-        predictions = self._predict(rows)
-        parts = tuple(
-            self._write(unit, name, kind, rows, predictions) for name, kind in self.kinds.items()
-        )
-        line = LedgerLine(unit=unit, objects=rows.num_rows, form=self.choice.name, parts=parts)
+        found = dict(self._kept_parts(unit))
+        predictions = self._predict(rows) if self.predictors else []
+        for name in self.kinds:
+            found[name] = self._write(unit, name, rows, predictions)
+        parts = tuple(found[name] for name in self.task.kinds)
+        line = LedgerLine(unit=unit, objects=rows.num_rows, form=self.form, parts=parts)
         storage.write_bytes(self.task.run.ledger_line(unit), line.to_bytes())
         return line
 
-    def _predict(self, rows: pa.Table) -> Predictions:
+    def _kept_parts(self, unit: int) -> Iterator[tuple[str, PartLine]]:
+        """Copy the parts that an earlier run has made in the same way."""
+        if self.task.kept_run_uri is None:
+            return
+        earlier = RunLayout(self.task.kept_run_uri)
+        where = earlier.ledger_line(unit)
+        line = LedgerLine.from_bytes(storage.read_bytes(where), where)
+        for part in line.parts:
+            if part.kind in self.task.kept:
+                data = storage.read_bytes(earlier.part(part.kind, unit))
+                if hashlib.sha256(data).hexdigest() != part.sha256:
+                    raise DataError(
+                        f"{earlier.part(part.kind, unit)}: is damaged: not what the ledger of "
+                        f"{earlier.uri} tells of; run without --only-stale"
+                    )
+                storage.write_bytes(self.task.run.part(part.kind, unit), data)
+                yield part.kind, part
+
+    def _predict(self, rows: pa.Table) -> list[Predictions]:
+        """What each predictor says; all see the same pixels, which are read once."""
         chunks = read_ahead(self.reader, self.source, rows, chunk_objects(self.task.survey))
-        found = [self.predictor.predict(chunk) for chunk in chunks]
-        return Predictions(
-            probabilities=np.concatenate([p.probabilities for p in found]),
-            flags=np.concatenate([p.flags for p in found]),
-            facts=join_facts([p.facts for p in found]),
-        )
+        found = [[p.predict(chunk) for p in self.predictors] for chunk in chunks]
+        return [join_predictions(of_one) for of_one in zip(*found, strict=True)]
 
     def _write(
-        self, unit: int, name: str, kind: CatalogKind, rows: pa.Table, predictions: Predictions
+        self, unit: int, name: str, rows: pa.Table, predictions: list[Predictions]
     ) -> PartLine:
-        table = kind.finalize(self.context, rows, predictions)
+        kind = self.kinds[name]
+        said = predictions[self.hosts_from if kind.maker == "hosts" else 0]
+        table = kind.finalize(self.contexts[name], rows, said)
         data = part_bytes(table)
         storage.write_bytes(self.task.run.part(name, unit), data)
-        per_object = predictions.flags.shape[1] if "band" in kind.key else 1
+        per_object = said.flags.shape[1] if "band" in kind.key else 1
         line = count_rows(name, rows.num_rows * per_object, table, data)
         line.check(unit)
         return line
@@ -208,12 +254,6 @@ def read_ahead(
         chunk, ahead = ahead.result(), reader.submit(source.read, following)
         yield chunk
     yield ahead.result()
-
-
-def join_facts(tables: Sequence[pa.Table | None]) -> pa.Table | None:
-    """Facts of consecutive chunks as one table; None where the input has none."""
-    known = [table for table in tables if table is not None]
-    return pa.concat_tables(known).combine_chunks() if len(known) == len(tables) else None
 
 
 def part_bytes(table: pa.Table) -> bytes:

@@ -7,6 +7,7 @@ from catalogtool.catalogs import load_kind
 from catalogtool.config.training import TrainingSpec
 from catalogtool.production.domains import DomainInput
 from catalogtool.production.plan import Plan
+from catalogtool.training.model import RECORD_FILE
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def describe_plan(plan: Plan) -> PlanDescription:
         *_models(plan),
         ("output", plan.layout.uri),
     )
-    context = plan.context(model_id="")
+    context = plan.context(model_id="", embedding_size=1)
     columns = tuple(
         (kind, ", ".join(column.name for column in load_kind(kind).columns(context)))
         for kind in plan.kinds
@@ -65,14 +66,33 @@ def _increment(plan: Plan) -> list[tuple[str, str]]:
 
 
 def _models(plan: Plan) -> list[tuple[str, str]]:
-    if plan.config.model is not None:
+    return [*_networks(plan), *_other_models(plan)]
+
+
+def _networks(plan: Plan) -> list[tuple[str, str]]:
+    if plan.config.model is not None and plan.trainings:
         return [("model", f"{plan.trainings[-1].network}, given: {plan.model_uri}")]
     return [(f"model {spec.method}", _model_text(plan, spec)) for spec in plan.trainings]
 
 
+def _other_models(plan: Plan) -> list[tuple[str, str]]:
+    found = []
+    if plan.scorer is not None and plan.scorer_uri is not None:
+        text = f"{plan.scorer.method} on features of {plan.scorer.objects} objects at most"
+        found.append(("scorer", f"{text}, {_state(plan.scorer_uri)}: {plan.scorer_uri}"))
+    if plan.hosts is not None and plan.hosts_uri is not None:
+        text = f"learns from {plan.hosts.source.survey.name}"
+        found.append(("model of hosts", f"{text}, {_state(plan.hosts_uri)}: {plan.hosts_uri}"))
+    return found
+
+
+def _state(uri: str) -> str:
+    return "reused" if storage.exists(storage.join(uri, RECORD_FILE)) else "to be trained"
+
+
 def _model_text(plan: Plan, spec: TrainingSpec) -> str:
     uri = plan.layout.model(spec.identity)
-    state = "reused" if storage.exists(storage.join(uri, "run.json")) else "to be trained"
+    state = _state(uri)
     domain = spec.target or spec.source
     assert domain is not None
     where = "simulated cutouts" if domain.simulated else domain.input_uri

@@ -56,18 +56,18 @@ class Figures:
         return f"Balanced accuracy {where}: {self.overall['balanced_accuracy']:.1%}."
 
 
-def evaluate_run(plan: Plan, model: Model, run: RunLayout) -> Figures:
+def evaluate_run(plan: Plan, model: Model | None, run: RunLayout) -> Figures:
     """Compare a run's parts with the labels of its manifest.
 
     Parameters
     ----------
-    plan, model : Plan, Model
+    plan, model : Plan, Model or None
         The run's; the model says which objects it learned from.
     run : RunLayout
         A run whose parts are written.
     """
     measurable = [kind for kind in plan.kinds if load_kind(kind).has_probabilities]
-    if not measurable:
+    if not measurable or model is None:
         return Figures({"count": 0}, {}, plan.survey.labels.kind)
     chunks = list(_unseen_rows(plan, run, measurable[0], seen_objects(plan, model)))
     classes = len(plan.survey.labels.classes)

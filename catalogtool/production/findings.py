@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from catalogtool.inference.models import RunModels
 from catalogtool.layout import RunLayout
 from catalogtool.ledger import LedgerTotals
 from catalogtool.production.evaluation import Figures
@@ -9,7 +10,6 @@ from catalogtool.production.plan import Plan
 from catalogtool.production.record import RunRecord
 from catalogtool.release.assemble import AssembledCatalog
 from catalogtool.release.verify import VerificationReport
-from catalogtool.training.model import Model
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Findings:
     """Everything that summary, report and commit tell; the tuples hold one item per kind."""
 
     plan: Plan
-    model: Model
+    models: RunModels
     record: RunRecord
     sums: tuple[LedgerTotals, ...]
     catalogs: tuple[AssembledCatalog, ...]

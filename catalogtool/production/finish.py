@@ -8,6 +8,7 @@ from catalogtool import storage
 from catalogtool.catalogs import load_kind
 from catalogtool.config._base import canonical_json
 from catalogtool.errors import FlaggedShareError
+from catalogtool.inference.models import RunModels
 from catalogtool.layout import RunLayout
 from catalogtool.ledger import LedgerTotals, read_ledger, totals
 from catalogtool.production.clock import Clock
@@ -25,7 +26,6 @@ from catalogtool.release.assemble import (
     assemble_summary,
 )
 from catalogtool.release.verify import verify
-from catalogtool.training.model import Model
 
 
 def check_flagged_share(
@@ -55,13 +55,13 @@ def check_flagged_share(
 
 
 def finish(
-    plan: Plan, model: Model, record: RunRecord, sums: tuple[LedgerTotals, ...], clock: Clock
+    plan: Plan, models: RunModels, record: RunRecord, sums: tuple[LedgerTotals, ...], clock: Clock
 ) -> Outcome:
     """Turn the parts of a finished inference into verified catalogs, a report and a commit.
 
     Parameters
     ----------
-    plan, model, record : Plan, Model, RunRecord
+    plan, models, record : Plan, RunModels, RunRecord
         The run.
     sums : tuple of LedgerTotals
         What the ledger says, per kind.
@@ -82,19 +82,19 @@ def finish(
         for report in (*reports, *(verify(summary.uri) for summary in summaries)):
             report.raise_for_failures()
     with clock.stage("report"):
-        evaluated = evaluate_run(plan, model, run)
-        findings = Findings(plan, model, record, sums, catalogs, reports, evaluated, summaries)
+        evaluated = evaluate_run(plan, models.network, run)
+        findings = Findings(plan, models, record, sums, catalogs, reports, evaluated, summaries)
         write_report(gather_content(findings, clock.timings), run.report)
     outcome = _outcome(findings, clock)
     _commit(findings, outcome)
     return outcome
 
 
-def release_info(plan: Plan, record: RunRecord) -> ReleaseInfo:
-    """What the catalogs of a run say of themselves."""
+def release_info(plan: Plan, record: RunRecord, kind: str) -> ReleaseInfo:
+    """What the catalog of one kind says of itself."""
     return ReleaseInfo(
         survey=plan.survey,
-        context=plan.context(record.model_id),
+        context=plan.context(record.models[kind], record.embedding_size),
         run_id=record.run_id,
         created=datetime.fromisoformat(record.created),
         simulated_pixels=record.simulated_cutouts,
@@ -104,16 +104,16 @@ def release_info(plan: Plan, record: RunRecord) -> ReleaseInfo:
 
 
 def _assemble(plan: Plan, run: RunLayout, record: RunRecord, kind: str) -> AssembledCatalog:
-    info = release_info(plan, record)
+    info = release_info(plan, record, kind)
     return assemble(run, kind, record.units, info, run.catalog(record.survey, kind))
 
 
 def _summarise(plan: Plan, run: RunLayout, record: RunRecord) -> Iterator[AssembledCatalog]:
     """Summaries of the kinds that have one."""
-    info = release_info(plan, record)
     for kind in record.kinds:
         summary = load_kind(kind).summary
         if summary is not None:
+            info = release_info(plan, record, kind)
             uri = run.catalog(record.survey, summary.name)
             yield assemble_summary(run, kind, record.units, info, uri)
 
@@ -130,7 +130,7 @@ def _outcome(findings: Findings, clock: Clock) -> Outcome:
         places=(
             *((f"catalog {c.kind}", c.uri) for c in (*findings.catalogs, *findings.summaries)),
             ("report", run.report),
-            ("model", findings.model.uri),
+            *record.model_folders,
             ("run", run.uri),
         ),
         counts=tuple((t.kind, t.rows_in, t.rows_flagged, t.rows_unplaced) for t in findings.sums),

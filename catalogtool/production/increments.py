@@ -8,6 +8,7 @@ An object counts as seen when a committed increment of this model holds its id. 
 later night, it keeps the row of the first one and is only counted in the log.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from catalogtool import storage
 from catalogtool.config._base import Settings, build_settings, canonical_json
 from catalogtool.config.run import RunConfig
 from catalogtool.errors import ConfigError, ReleaseError, StorageError
+from catalogtool.inference.models import RunModels, model_ids
 from catalogtool.inputs._times import mjd_of
 from catalogtool.inputs.manifest import object_ids, write_manifest
 from catalogtool.layout import OutputLayout, RunLayout, SeriesLayout
@@ -34,19 +36,27 @@ from catalogtool.production.record import read_record
 from catalogtool.release._rows import RunParts, Shape
 from catalogtool.release.append import AppendedCatalog, append
 from catalogtool.surveys import load_survey
-from catalogtool.training.model import Model
 
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
 
 
 class SeriesModel(Settings):
-    """The model and the kinds of a survey's growing catalogs."""
+    """The models and the kinds of a survey's growing catalogs."""
 
-    model_uri: str
-    model_id: str
+    model_uri: str | None
+    scorer_uri: str | None = None
+    hosts_uri: str | None = None
+    models: dict[str, str]
+    """Identity of the model of each kind."""
     kinds: tuple[str, ...]
     created: str
+
+    @property
+    def name(self) -> str:
+        """Name of the series: its model, or a hash of its models where kinds have their own."""
+        ids = sorted(set(self.models.values()))
+        return ids[0] if len(ids) == 1 else hashlib.sha256("+".join(ids).encode()).hexdigest()[:16]
 
 
 class IncrementRecord(Settings):
@@ -93,11 +103,16 @@ def with_series_model(config: RunConfig) -> RunConfig:
     record = _read_model(layout, load_survey(config.survey).name)
     if record is None:
         return config
-    return config.model_copy(update={"model": record.model_uri})
+    folders = {
+        "model": record.model_uri,
+        "scorer": record.scorer_uri,
+        "host_model": record.hosts_uri,
+    }
+    return config.model_copy(update=folders)
 
 
-def settle_model(plan: Plan, model: Model) -> SeriesLayout:
-    """Make sure that the series has this model; the first increment decides.
+def settle_models(plan: Plan, models: RunModels) -> SeriesLayout:
+    """Make sure that the series has these models; the first increment decides.
 
     Raises
     ------
@@ -106,30 +121,33 @@ def settle_model(plan: Plan, model: Model) -> SeriesLayout:
     """
     survey = plan.survey.name
     mine = SeriesModel(
-        model_uri=model.uri,
-        model_id=model.model_id,
+        model_uri=plan.model_uri,
+        scorer_uri=plan.scorer_uri,
+        hosts_uri=plan.hosts_uri,
+        models=model_ids(models, plan.kinds),
         kinds=plan.kinds,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
     )
     where = plan.layout.series_model(survey)
     data = canonical_json(mine.to_json()).encode()
     found = _read_model(plan.layout, survey)
-    if plan.config.new_model and (found is None or found.model_id != mine.model_id):
+    if plan.config.new_model and (found is None or found.models != mine.models):
         storage.write_bytes(where, data)
     else:
         storage.create_bytes(where, data)
     record = _read_model(plan.layout, survey)
-    if record is None or record.model_id != mine.model_id:
-        raise ConfigError(
-            f"{where}: the series of {survey} has another model than {mine.model_id}; leave "
-            "--model out to go on with it, or begin another series with --new-model"
-        )
+    assert record is not None
     if record.kinds != mine.kinds:
         raise ConfigError(
             f"{where}: the series of {survey} has the catalogs {', '.join(record.kinds)}; leave "
             "--catalog out, or name what all its increments have"
         )
-    return plan.layout.series(survey, mine.model_id)
+    if record.models != mine.models:
+        raise ConfigError(
+            f"{where}: the series of {survey} has another model than {mine.name}; leave "
+            "--model out to go on with it, or begin another series with --new-model"
+        )
+    return plan.layout.series(survey, mine.name)
 
 
 def _read_model(layout: OutputLayout, survey: str) -> SeriesModel | None:
@@ -235,7 +253,7 @@ def append_run(
     lines = read_ledger(run).values()
     catalogs = []
     for kind in record.kinds:
-        shape = Shape(kind, release_info(plan, record))
+        shape = Shape(kind, release_info(plan, record, kind))
         rows = RunParts(run, kind, record.units, shape.part_schema)
         uri = series.catalog(record.survey, kind)
         catalogs.append(append(rows, shape, uri, name, [r.name for r in committed]))

@@ -4,16 +4,22 @@ import math
 from dataclasses import dataclass
 
 from catalogtool import storage
+from catalogtool.anomaly import read_method_options as read_anomaly_options
 from catalogtool.catalogs import load_kind
 from catalogtool.catalogs._base import CatalogContext
 from catalogtool.config.run import RunConfig
+from catalogtool.config.scorer import ScorerSpec
 from catalogtool.config.training import TrainingSpec
 from catalogtool.errors import ModelError
+from catalogtool.inference.scorers import read_scorer_spec
 from catalogtool.layout import OutputLayout
+from catalogtool.production.choice import choose
 from catalogtool.production.domains import DomainInput, open_domain, open_source, refuse_unplaced
+from catalogtool.production.hosts import plan_hosts
 from catalogtool.production.trainings import plan_trainings, resolved_recipe
 from catalogtool.surveys import load_survey
-from catalogtool.surveys._definition import Recipe, Survey
+from catalogtool.surveys._definition import AnomalyOptions, Recipe, Survey
+from catalogtool.training.hosts import HostSpec
 from catalogtool.training.labelled import label_domains, learns_from_target, main_domain
 from catalogtool.training.model import RECORD_FILE, read_trainings
 
@@ -26,27 +32,43 @@ class Plan:
 
     config: RunConfig
     layout: OutputLayout
-    recipe: Recipe
+    kinds: tuple[str, ...]
+    """Catalog kinds that are written."""
     target: DomainInput
     trainings: tuple[TrainingSpec, ...]
-    """In order; the last one's model makes the catalog."""
+    """In order; the last one's network makes the catalogs of classes and features. None: no kind
+    needs a network."""
+    scorer: ScorerSpec | None = None
+    """What tells unusual objects by the features of that network."""
+    hosts: HostSpec | None = None
+    """The model of hosts."""
 
     @property
-    def model_uri(self) -> str:
-        """Folder of the model that makes the catalog."""
-        if self.config.model is not None:
-            return storage.normalise(self.config.model)
-        return self.layout.model(self.trainings[-1].identity)
+    def model_uri(self) -> str | None:
+        """Folder of the model of the network."""
+        return self._folder(self.config.model, self.trainings[-1] if self.trainings else None)
+
+    @property
+    def scorer_uri(self) -> str | None:
+        """Folder of the scorer."""
+        return self._folder(self.config.scorer, self.scorer)
+
+    @property
+    def hosts_uri(self) -> str | None:
+        """Folder of the model of hosts."""
+        return self._folder(self.config.host_model, self.hosts)
+
+    def _folder(
+        self, given: str | None, spec: TrainingSpec | ScorerSpec | HostSpec | None
+    ) -> str | None:
+        if spec is None:
+            return None
+        return storage.normalise(given) if given else self.layout.model(spec.identity)
 
     @property
     def survey(self) -> Survey:
         """The survey that gets the catalog."""
         return self.target.survey
-
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """Catalog kinds that are written."""
-        return self.recipe.kinds
 
     @property
     def simulated(self) -> bool:
@@ -65,9 +87,15 @@ class Plan:
         per_object = len(self.survey.bands) * size * size * 5  # float32 and mask
         return _WORKER_BASE_BYTES + 3 * self.unit_objects * per_object
 
-    def context(self, model_id: str) -> CatalogContext:
+    @property
+    def simulated_training(self) -> bool:
+        """Whether anything learned from simulated cutouts."""
+        specs = (*self.trainings, self.hosts)
+        return any(spec.simulated for spec in specs if spec is not None)
+
+    def context(self, model_id: str, embedding_size: int = 0) -> CatalogContext:
         """What the catalog's columns depend on."""
-        return CatalogContext.of(self.survey, model_id)
+        return CatalogContext.of(self.survey, model_id, embedding_size)
 
 
 def make_plan(config: RunConfig, manifests_uri: str | None = None) -> Plan:
@@ -90,21 +118,50 @@ def make_plan(config: RunConfig, manifests_uri: str | None = None) -> Plan:
     layout = OutputLayout(storage.normalise(config.output))
     manifests = manifests_uri or layout.manifests
     survey = load_survey(config.survey)
-    recipe = resolved_recipe(survey, config)
-    for kind in recipe.kinds:
-        load_kind(kind)
+    choice = choose(survey, config.catalogs)
     target = open_domain(survey, config.input, config.labels, manifests, config.unit_objects)
     refuse_unplaced(target, config.max_flagged_share)
-    if config.model is None:
-        source = open_source(recipe, target, config.source_input, config.source_labels, manifests)
-        trainings = plan_trainings(recipe, source, target, config.seed)
-        for spec in trainings:
-            if not storage.exists(storage.join(layout.model(spec.identity), RECORD_FILE)):
-                _check_labels(spec)
-    else:
+    trainings: tuple[TrainingSpec, ...] = ()
+    scorer = hosts = None
+    if choice.network is not None:
+        trainings = _plan_network(config, choice.network, target, layout, manifests)
+        if any(load_kind(kind).maker == "scorer" for kind in choice.kinds):
+            scorer = _plan_scorer(config, choice.network.anomaly, target, trainings[-1])
+    if choice.hosts is not None:
+        hosts = plan_hosts(config, choice.hosts, target, manifests)
+    return Plan(config, layout, choice.kinds, target, trainings, scorer, hosts)
+
+
+def _plan_network(
+    config: RunConfig, recipe: Recipe, target: DomainInput, layout: OutputLayout, manifests: str
+) -> tuple[TrainingSpec, ...]:
+    recipe = resolved_recipe(recipe, config)
+    if config.model is not None:
         trainings = read_trainings(storage.normalise(config.model))
-        _refuse_unfit(trainings[-1], survey, recipe, config.model)
-    return Plan(config, layout, recipe, target, trainings)
+        _refuse_unfit(trainings[-1], target.survey, recipe, config.model)
+        return trainings
+    source = open_source(recipe, target, config.source_input, config.source_labels, manifests)
+    trainings = plan_trainings(recipe, source, target, config.seed)
+    for spec in trainings:
+        if not storage.exists(storage.join(layout.model(spec.identity), RECORD_FILE)):
+            _check_labels(spec)
+    return trainings
+
+
+def _plan_scorer(
+    config: RunConfig, options: AnomalyOptions, target: DomainInput, network: TrainingSpec
+) -> ScorerSpec:
+    if config.scorer is not None:
+        return read_scorer_spec(storage.normalise(config.scorer))
+    read_anomaly_options(options.method, options.options)
+    return ScorerSpec(
+        method=options.method,
+        options=options.options,
+        network=network.identity,
+        manifest_identity=target.manifest.identity,
+        objects=options.objects,
+        seed=config.seed,
+    )
 
 
 def _check_labels(spec: TrainingSpec) -> None:

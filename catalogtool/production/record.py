@@ -6,13 +6,15 @@ import os
 from datetime import UTC, datetime
 
 from catalogtool import __version__, storage
+from catalogtool.catalogs import load_kind
 from catalogtool.config._base import Settings, build_settings, canonical_json
 from catalogtool.config.run import RunConfig
 from catalogtool.errors import ConfigError, DataError
+from catalogtool.inference.models import RunModels, model_ids
 from catalogtool.layout import RunLayout
 from catalogtool.production.plan import Plan
 from catalogtool.training.calibrate import calibration_sentence
-from catalogtool.training.model import Model
+from catalogtool.training.model import RECORD_FILE
 
 
 class RunRecord(Settings):
@@ -25,8 +27,14 @@ class RunRecord(Settings):
     config: RunConfig
     survey: str
     kinds: tuple[str, ...]
-    model_id: str
-    model_uri: str
+    models: dict[str, str]
+    """Identity of the model of each kind."""
+    identities: dict[str, str] = {}
+    """What each model was to be: the identity of its specification, or of a given model itself."""
+    model_uri: str | None
+    scorer_uri: str | None = None
+    hosts_uri: str | None = None
+    embedding_size: int = 0
     manifest_uri: str
     manifest_identity: str
     objects: int
@@ -38,37 +46,76 @@ class RunRecord(Settings):
     calibration: str = "none"
     """What the probabilities are calibrated by, in words."""
 
+    @property
+    def model_folders(self) -> tuple[tuple[str, str], ...]:
+        """Folders of the models by what they are."""
+        folders = {
+            "model": self.model_uri,
+            "scorer": self.scorer_uri,
+            "model of hosts": self.hosts_uri,
+        }
+        return tuple((name, uri) for name, uri in folders.items() if uri is not None)
 
-def run_id(plan: Plan, model_id: str) -> str:
-    """Name of the run of a plan with a model: equal inputs, equal name."""
+
+def run_id(plan: Plan, models: dict[str, str]) -> str:
+    """Name of the run of a plan with a model per kind: equal inputs, equal name."""
     facts = {
         "manifest": plan.target.manifest.identity,
-        "model": model_id,
+        "models": models,
         "kinds": plan.kinds,
         "code": __version__,
     }
     return hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:12]
 
 
-def new_record(plan: Plan, model: Model, threads: int) -> RunRecord:
-    """Describe the run of a plan with its model, as of now or of ``SOURCE_DATE_EPOCH``."""
+def identities(plan: Plan) -> dict[str, str]:
+    """What decides the model of each kind of a plan."""
+    found: dict[str, str] = {}
+    if plan.trainings:
+        found["network"] = found["features"] = _identity(
+            plan.config.model, plan.trainings[-1].identity
+        )
+    if plan.scorer is not None:
+        found["scorer"] = _identity(plan.config.scorer, plan.scorer.identity)
+    if plan.hosts is not None:
+        found["hosts"] = _identity(plan.config.host_model, plan.hosts.identity)
+    makers = {kind: load_kind(kind).maker for kind in plan.kinds}
+    return {kind: found[maker] for kind, maker in makers.items() if maker in found}
+
+
+def _identity(given: str | None, planned: str) -> str:
+    """Identity of a given model, which its record tells, or else of the one that is planned."""
+    if given is None:
+        return planned
+    record = json.loads(storage.read_bytes(storage.join(given, RECORD_FILE)))
+    return str(record["model_id"])
+
+
+def new_record(plan: Plan, models: RunModels, threads: int) -> RunRecord:
+    """Describe the run of a plan with its models, as of now or of ``SOURCE_DATE_EPOCH``."""
+    ids = model_ids(models, plan.kinds)
+    calibrated = {} if models.network is None else models.network.metrics
     return RunRecord(
-        run_id=run_id(plan, model.model_id),
+        run_id=run_id(plan, ids),
         created=_now().isoformat(timespec="seconds"),
         code_version=__version__,
         config=plan.config,
         survey=plan.survey.name,
         kinds=plan.kinds,
-        model_id=model.model_id,
-        model_uri=model.uri,
+        models=ids,
+        identities=identities(plan),
+        model_uri=plan.model_uri,
+        scorer_uri=plan.scorer_uri,
+        hosts_uri=plan.hosts_uri,
+        embedding_size=models.embedding_size,
         manifest_uri=plan.target.manifest.uri,
         manifest_identity=plan.target.manifest.identity,
         objects=plan.target.manifest.objects,
         units=plan.target.manifest.units,
         threads=threads,
         simulated_cutouts=plan.simulated,
-        simulated_training=any(spec.simulated for spec in plan.trainings),
-        calibration=calibration_sentence(model.metrics.get("calibration")),
+        simulated_training=plan.simulated_training,
+        calibration=calibration_sentence(calibrated.get("calibration")),
     )
 
 

@@ -42,8 +42,8 @@ def gather_content(findings: Findings, timings: Sequence[tuple[str, float]]) -> 
             CatalogSection(total.kind, report.uri, total, report)
             for total, report in zip(findings.sums, findings.reports, strict=True)
         ),
-        model=_model_card(findings),
-        calibration=_calibration(findings.model),
+        model=_model_cards(findings),
+        calibration=_calibration(findings.models.network),
         figures=labelled_sets(findings),
         figures_by_band=findings.evaluated.by_band,
         examples=_examples(plan, record),
@@ -54,7 +54,7 @@ def gather_content(findings: Findings, timings: Sequence[tuple[str, float]]) -> 
 
 def labelled_sets(findings: Findings) -> dict[str, dict[str, Any]]:
     """Figures of merit of a run, by the name of the labelled set."""
-    metrics = findings.model.metrics
+    metrics = {} if findings.models.network is None else findings.models.network.metrics
     sets = {"catalog, labels never seen": findings.evaluated.overall}
     if "source_test" in metrics:
         sets["source survey, test split"] = metrics["source_test"]
@@ -64,14 +64,24 @@ def labelled_sets(findings: Findings) -> dict[str, dict[str, Any]]:
     return sets
 
 
-def _calibration(model: Model) -> dict[str, list[dict[str, Any]]]:
+def _calibration(model: Model | None) -> dict[str, list[dict[str, Any]]]:
     """Reliability tables of the test cutouts, before and after."""
-    record = model.metrics.get("calibration", {})
+    record = {} if model is None else model.metrics.get("calibration", {})
     return {name: record[name]["table"] for name in ("before", "after") if name in record}
 
 
-def _model_card(findings: Findings) -> tuple[tuple[str, str], ...]:
-    plan, model = findings.plan, findings.model
+def _model_cards(findings: Findings) -> tuple[tuple[str, str], ...]:
+    models = findings.models
+    cards = [] if models.network is None else [*_network_card(findings, models.network)]
+    if models.scorer is not None:
+        cards += models.scorer.describe()
+    if models.hosts is not None:
+        cards += models.hosts.describe()
+    return tuple(cards)
+
+
+def _network_card(findings: Findings, model: Model) -> tuple[tuple[str, str], ...]:
+    plan = findings.plan
     spec = model.spec
     learned = [
         (f"labels ({name.replace('_', ' ')})", f"{n['train']} train, {n['validation']} validation")
@@ -80,11 +90,12 @@ def _model_card(findings: Findings) -> tuple[tuple[str, str], ...]:
     if "unlabelled" in model.metrics:
         learned.append(("unlabelled cutouts", _pool_text(model.metrics["unlabelled"])))
     weights = sum(parameter.numel() for parameter in model.network.parameters())
+    source = plan.trainings[0].source
     return (
         ("model", model.model_id),
         ("network", f"{spec.network}, {weights:,} parameters"),
         ("method", " after ".join(s.method for s in reversed(plan.trainings))),
-        ("source survey", plan.recipe.source_survey),
+        ("source survey", plan.survey.name if source is None else source.survey.name),
         *learned,
         ("weights", _selection_text(model.metrics)),
         ("calibration", findings.record.calibration),

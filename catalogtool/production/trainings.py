@@ -3,7 +3,6 @@
 from catalogtool.adaptation import load_method
 from catalogtool.config.run import RunConfig
 from catalogtool.config.training import TrainingSpec
-from catalogtool.errors import ConfigError
 from catalogtool.production.domains import DomainInput, require_labels
 from catalogtool.production.fit import (
     method_options_for,
@@ -11,29 +10,18 @@ from catalogtool.production.fit import (
     refuse_single_views,
     refuse_unusable_changes,
 )
-from catalogtool.surveys._definition import Recipe, Survey, TrainingOptions
+from catalogtool.surveys._definition import Recipe, TrainingOptions
 
 
-def resolved_recipe(survey: Survey, config: RunConfig) -> Recipe:
-    """The recipe of a survey with everything that was asked for instead.
+def resolved_recipe(recipe: Recipe, config: RunConfig) -> Recipe:
+    """A recipe of a network with everything that was asked for instead.
 
     Raises
     ------
-    ConfigError
-        If the survey has no recipe for the catalog that was asked for.
     UnknownNameError
         If there is no method of that name.
     """
-    recipe = survey.recipe_for(config.catalog)
-    if recipe is None:
-        known = ", ".join(kind for r in survey.recipes for kind in r.kinds)
-        raise ConfigError(
-            f"survey {survey.name} has no recipe for the catalog {config.catalog!r}; known: {known}"
-        )
-    changes: dict[str, object] = {}
-    if config.catalog is not None:
-        changes["kinds"] = (config.catalog,)
-    changes |= _limits(recipe, config)
+    changes = _limits(recipe, config)
     if config.epochs is not None:
         for name in ("source_training", "training"):
             options: TrainingOptions = getattr(recipe, name)

@@ -176,9 +176,8 @@ def _refuse_unlabelled(trials: list[Trial], checked: set[str]) -> None:
 
 
 def _plan_trial(config: CompareConfig, pair: _Pair, method: str, shots: int, seed: int) -> Trial:
-    survey = pair.target.survey.model_copy(update={"recipes": (pair.recipe,)})
     config_of_one = config.production(pair.survey, method, shots, seed)
-    recipe = _uncalibrated(resolved_recipe(survey, config_of_one))
+    recipe = _uncalibrated(resolved_recipe(pair.recipe, config_of_one))
     planned = plan_trainings(recipe, pair.source, pair.target, seed)
     trainings: list[TrainingSpec] = []
     for spec in planned:

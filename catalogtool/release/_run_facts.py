@@ -86,11 +86,12 @@ def find_run(place: str, survey: str | None) -> RunFacts:
     """
     run = RunLayout(place)
     if survey is not None:
-        pointer = _read_json(
-            OutputLayout(place).latest(survey),
-            f"{place}: has no finished run over all objects of {survey}; produce one first",
-        )
-        run = RunLayout(pointer["run"])
+        latest = read_latest(OutputLayout(place), survey)
+        if latest is None:
+            raise ReleaseError(
+                f"{place}: has no finished run over all objects of {survey}; produce one first"
+            )
+        run = latest
     commit = _read_json(
         run.commit,
         f"{run.uri}: is not a finished run; finish it with produce, or name an output folder and "
@@ -98,6 +99,14 @@ def find_run(place: str, survey: str | None) -> RunFacts:
     )
     record = _read_json(run.record, f"{run.uri}: lacks run.json")
     return RunFacts(run, record, commit["catalogs"])
+
+
+def read_latest(layout: OutputLayout, survey: str) -> RunLayout | None:
+    """The newest finished run over all objects of a survey, if there is one."""
+    where = layout.latest(survey)
+    if not storage.exists(where):
+        return None
+    return RunLayout(_read_json(where, f"{where}: is gone")["run"])
 
 
 def _read_json(uri: str, missing: str) -> dict[str, Any]:

@@ -294,7 +294,7 @@ class TrainingOptions(Settings):
 class AnomalyOptions(Settings):
     """How unusual objects are told from the others by what a network makes of them."""
 
-    method: Name = "mahalanobis"
+    method: Name = "combined"
     """Name of a file in ``catalogtool/anomaly``."""
     options: dict[str, Any] = {}
     """Options of `method`."""

@@ -1,6 +1,7 @@
 """Every catalog kind keeps its promises, whichever files are in the folder."""
 
 import re
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,7 +18,10 @@ from catalogtool.inputs._base import MANIFEST_SCHEMA
 
 CLASSES = ("spheroid", "disk", "irregular")
 BANDS = ("f606w", "f814w")
-CONTEXTS = [CatalogContext(CLASSES, BANDS, per_band, "model-1") for per_band in (True, False)]
+CONTEXTS = [
+    CatalogContext(CLASSES, BANDS, per_band, "model-1", embedding_size=4)
+    for per_band in (True, False)
+]
 
 # Fractions, counts, codes and texts have no unit; everything else must name one.
 UNITLESS = ("meta.", "stat.", "src.morph", "src.class", "instr.bandpass", "phys.entropy")
@@ -49,12 +53,52 @@ def manifest_rows(count: int, flags: int = 0) -> pa.Table:
     )
 
 
-def predictions_for(context: CatalogContext, count: int, flags: int = 0) -> Predictions:
+def predictions_for(
+    name: str, context: CatalogContext, count: int, flags: int = 0, seed: int = 1
+) -> Predictions:
+    rng = np.random.default_rng(seed)
     shape = (count, len(BANDS) if context.per_band else 1)
-    p = np.random.default_rng(1).dirichlet(np.ones(len(CLASSES)), shape).astype(np.float32)
-    if flags & FATAL:
-        p[:] = np.nan
-    return Predictions(p, np.full(shape, flags, dtype=np.int32))
+    p = rng.dirichlet(np.full(len(CLASSES), 0.2), shape).astype(np.float32)
+    features = rng.normal(size=(count, context.embedding_size)).astype(np.float32)
+    known = not flags & FATAL
+    if not known:
+        p[:], features[:] = np.nan, np.nan
+    schema = load_kind(name).findings
+    findings = None if schema is None else findings_of(schema, count, rng, known=known)
+    return Predictions(
+        p, np.full(shape, flags, dtype=np.int32), features=features, findings=findings
+    )
+
+
+def findings_of(
+    schema: pa.Schema, count: int, rng: np.random.Generator, *, known: bool
+) -> pa.Table:
+    """Any values of a schema, or nulls."""
+
+    def any_value(kind: pa.DataType) -> object:
+        if pa.types.is_list(kind):
+            return [any_value(kind.value_type) for _ in CLASSES]
+        if pa.types.is_string(kind):
+            return str(rng.choice(CLASSES))
+        if pa.types.is_boolean(kind):
+            return bool(rng.integers(2))
+        return int(rng.integers(100)) if pa.types.is_integer(kind) else float(rng.random())
+
+    rows = [{f.name: any_value(f.type) if known else None for f in schema} for _ in range(count)]
+    return pa.Table.from_pylist(rows, schema=schema)
+
+
+def part_of(predictions: Predictions, start: int, count: int) -> Predictions:
+    def cut(values: Any) -> Any:
+        return None if values is None else values[start : start + count]
+
+    findings = predictions.findings and predictions.findings.slice(start, count)
+    return Predictions(
+        cut(predictions.probabilities),
+        cut(predictions.flags),
+        features=cut(predictions.features),
+        findings=findings,
+    )
 
 
 @pytest.mark.parametrize("count", [0, 1, 7])
@@ -62,7 +106,7 @@ def test_finalize_gives_exactly_the_declared_schema(
     name: str, context: CatalogContext, count: int
 ) -> None:
     kind = load_kind(name)
-    table = kind.finalize(context, manifest_rows(count), predictions_for(context, count))
+    table = kind.finalize(context, manifest_rows(count), predictions_for(name, context, count))
     table.validate(full=True)
     assert table.schema.equals(kind.schema(context))
     assert count == 0 or table.num_rows % count == 0
@@ -74,13 +118,12 @@ def test_an_all_flagged_batch_has_no_prediction_and_keeps_every_row(
 ) -> None:
     kind = load_kind(name)
     flags = int(Flag.UNREADABLE)
-    table = kind.finalize(context, manifest_rows(7), predictions_for(context, 7, flags))
-    healthy = kind.finalize(context, manifest_rows(7), predictions_for(context, 7))
+    table = kind.finalize(context, manifest_rows(7), predictions_for(name, context, 7, flags))
+    healthy = kind.finalize(context, manifest_rows(7), predictions_for(name, context, 7))
     assert table.schema.equals(kind.schema(context))
     assert table.num_rows == healthy.num_rows
     assert set(table.column("flags").to_pylist()) == {flags}
     floats = [f.name for f in table.schema if pa.types.is_float32(f.type)]
-    assert floats
     assert all(table.column(column).null_count == table.num_rows for column in floats)
 
 
@@ -89,7 +132,7 @@ def test_a_fatal_flag_of_the_listing_removes_the_prediction(
 ) -> None:
     kind = load_kind(name)
     rows = manifest_rows(3, int(Flag.MISSING_FILE))
-    table = kind.finalize(context, rows, predictions_for(context, 3))
+    table = kind.finalize(context, rows, predictions_for(name, context, 3))
     assert table.column("has_prediction").to_pylist() == [False] * table.num_rows
 
 
@@ -97,7 +140,7 @@ def test_rows_are_in_manifest_order_and_the_key_is_unique(
     name: str, context: CatalogContext
 ) -> None:
     kind = load_kind(name)
-    table = kind.finalize(context, manifest_rows(7), predictions_for(context, 7))
+    table = kind.finalize(context, manifest_rows(7), predictions_for(name, context, 7))
     ids = table.column("object_id").to_numpy()
     assert (np.diff(ids) >= 0).all()
     keys = [tuple(row.values()) for row in table.select(kind.key).to_pylist()]
@@ -106,15 +149,13 @@ def test_rows_are_in_manifest_order_and_the_key_is_unique(
 
 def test_finalize_does_not_depend_on_the_company(name: str, context: CatalogContext) -> None:
     kind = load_kind(name)
-    rows, predictions = manifest_rows(7), predictions_for(context, 7)
+    rows, predictions = manifest_rows(7), predictions_for(name, context, 7)
     whole = kind.finalize(context, rows, predictions)
     pieces = [
         kind.finalize(
             context,
             rows.slice(start, 3),
-            Predictions(
-                predictions.probabilities[start : start + 3], predictions.flags[start : start + 3]
-            ),
+            part_of(predictions, start, 3),
         )
         for start in (0, 3, 6)
     ]
@@ -145,12 +186,10 @@ def test_probabilities_of_a_prediction_sum_to_one(
     name: str, context: CatalogContext, seed: int
 ) -> None:
     kind = load_kind(name)
-    shape = (4, len(BANDS) if context.per_band else 1)
-    p = np.random.default_rng(seed).dirichlet(np.full(3, 0.05), shape).astype(np.float32)
-    table = kind.finalize(
-        context, manifest_rows(4), Predictions(p, np.zeros(shape, dtype=np.int32))
-    )
+    table = kind.finalize(context, manifest_rows(4), predictions_for(name, context, 4, seed=seed))
     columns = [f.name for f in table.schema if f.name.startswith("p_")]
+    if not columns:
+        return
     values = np.stack([table.column(column).to_numpy() for column in columns], axis=1)
     sums = values.reshape(4, -1, 3).sum(axis=2)
     np.testing.assert_allclose(sums, 1, atol=1e-5)

@@ -11,6 +11,7 @@ from small_survey import CLASSES, VOTES, write_cutout
 from catalogtool.config.run import RunConfig
 from catalogtool.errors import ConfigError, DataError, FlaggedShareError
 from catalogtool.inference.local import run_units
+from catalogtool.inference.models import RunModels, model_ids
 from catalogtool.inference.unit import UnitTask
 from catalogtool.layout import RunLayout
 from catalogtool.production.evaluation import evaluate_run, seen_objects
@@ -41,8 +42,8 @@ def model(plan: Plan) -> Model:
 @pytest.fixture
 def run(plan: Plan, model: Model) -> RunLayout:
     """A run whose units are all predicted."""
-    run = plan.layout.run(run_id(plan, model.model_id))
-    record = keep_record(run, new_record(plan, model, threads=1))
+    run = plan.layout.run(run_id(plan, model_ids(RunModels(model), plan.kinds)))
+    record = keep_record(run, new_record(plan, RunModels(model), threads=1))
     task = UnitTask(
         survey=plan.survey,
         input_format=plan.target.format_name,
@@ -116,7 +117,7 @@ def test_too_many_flagged_rows_end_a_run_with_the_counts(run: RunLayout) -> None
 
 def test_the_first_record_of_a_run_counts(plan: Plan, model: Model, run: RunLayout) -> None:
     first = read_record(run)
-    assert keep_record(run, new_record(plan, model, threads=7)) == first
+    assert keep_record(run, new_record(plan, RunModels(model), threads=7)) == first
     assert first.threads == 1
     assert not first.simulated_cutouts
     assert first.simulated_training
@@ -126,10 +127,10 @@ def test_a_run_bears_the_date_that_reproducible_builds_ask_for(
     plan: Plan, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "86400")
-    assert new_record(plan, model, threads=1).created == "1970-01-02T00:00:00+00:00"
+    assert new_record(plan, RunModels(model), threads=1).created == "1970-01-02T00:00:00+00:00"
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "yesterday")
     with pytest.raises(ConfigError, match="SOURCE_DATE_EPOCH: expected whole seconds"):
-        new_record(plan, model, threads=1)
+        new_record(plan, RunModels(model), threads=1)
 
 
 def test_a_damaged_record_is_named(run: RunLayout) -> None:
@@ -139,8 +140,8 @@ def test_a_damaged_record_is_named(run: RunLayout) -> None:
 
 
 def test_a_run_is_named_by_what_decides_its_rows(plan: Plan, tmp_path: Path) -> None:
-    name = run_id(plan, "model")
-    assert run_id(make_plan(plan.config), "model") == name
-    assert run_id(plan, "other") != name
+    name = run_id(plan, {"morphology": "model"})
+    assert run_id(make_plan(plan.config), {"morphology": "model"}) == name
+    assert run_id(plan, {"morphology": "other"}) != name
     write_cutout(tmp_path / "cutouts/gal00004.fits", {"F814W": np.eye(32, dtype=np.float32)})
-    assert run_id(make_plan(plan.config), "model") != name
+    assert run_id(make_plan(plan.config), {"morphology": "model"}) != name

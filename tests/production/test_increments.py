@@ -13,6 +13,7 @@ from catalogtool.config._base import build_settings
 from catalogtool.config.run import RunConfig
 from catalogtool.errors import ConfigError, ModelError
 from catalogtool.inference.local import run_units
+from catalogtool.inference.models import RunModels, model_ids
 from catalogtool.inference.unit import UnitTask
 from catalogtool.inputs.manifest import object_ids
 from catalogtool.inputs.simulated import Format
@@ -27,7 +28,7 @@ from catalogtool.production.increments import (
     commit_night,
     read_increments,
     select,
-    settle_model,
+    settle_models,
     share_form,
     with_series_model,
 )
@@ -66,8 +67,8 @@ def save_fresh(plan: Plan, name: str = "") -> Model:
 
 
 def run_locally(plan: Plan, model: Model) -> RunLayout:
-    run = plan.layout.run(run_id(plan, model.model_id))
-    record = keep_record(run, new_record(plan, model, threads=1))
+    run = plan.layout.run(run_id(plan, model_ids(RunModels(model), plan.kinds)))
+    record = keep_record(run, new_record(plan, RunModels(model), threads=1))
     task = UnitTask(
         survey=plan.survey,
         input_format=plan.target.format_name,
@@ -88,7 +89,7 @@ def add_increment(config: RunConfig) -> tuple[Selection, SeriesLayout]:
     first = make_plan(changed(config, night=None, since_last=False))
     model = save_fresh(first)
     plan = make_plan(with_series_model(config))
-    series = settle_model(plan, model)
+    series = settle_models(plan, RunModels(model))
     committed = read_increments(series)
     selection = select(plan, committed)
     if selection.plan is not None:
@@ -184,8 +185,8 @@ def test_the_series_keeps_its_model_until_another_one_is_asked_for(config: RunCo
     assert with_series_model(nightly) == nightly
     assert with_series_model(changed(config, since_last=True)).model == plan.model_uri
     with pytest.raises(ConfigError, match="begin another series with --new-model"):
-        settle_model(make_plan(nightly), other)
-    new = settle_model(make_plan(changed(nightly, new_model=True)), other)
+        settle_models(make_plan(nightly), RunModels(other))
+    new = settle_models(make_plan(changed(nightly, new_model=True)), RunModels(other))
     assert new.uri != old.uri
     everything = select(make_plan(changed(nightly, new_model=True)), read_increments(new))
     assert everything.plan is not None
@@ -199,7 +200,7 @@ def test_the_catalogs_of_a_series_stay_the_same(config: RunConfig) -> None:
     plan = make_plan(wide)
     model = save_fresh(make_plan(config))
     with pytest.raises(ConfigError, match="has the catalogs morphology, morphology_wide"):
-        settle_model(plan, model)
+        settle_models(plan, RunModels(model))
 
 
 def test_a_given_model_needs_no_training_but_has_to_fit(config: RunConfig, tmp_path: Path) -> None:

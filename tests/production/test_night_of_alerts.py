@@ -9,6 +9,7 @@ import pytest
 from catalogtool.catalogs import load_table
 from catalogtool.config.run import RunConfig
 from catalogtool.inference.local import run_units
+from catalogtool.inference.models import RunModels, model_ids
 from catalogtool.inference.unit import UnitTask
 from catalogtool.inputs._simulation.night import Night, Written, write_night
 from catalogtool.layout import RunLayout
@@ -76,8 +77,8 @@ def finished(
     for spec in plan.trainings:
         run_training(spec, plan.layout.model(spec.identity), SingleProcess())
     model = load_model(plan.model_uri)
-    run = plan.layout.run(run_id(plan, model.model_id))
-    record = keep_record(run, new_record(plan, model, threads=1))
+    run = plan.layout.run(run_id(plan, model_ids(RunModels(model), plan.kinds)))
+    record = keep_record(run, new_record(plan, RunModels(model), threads=1))
     target = plan.target
     task = UnitTask(
         survey=plan.survey,
@@ -93,7 +94,7 @@ def finished(
     lines: list[LedgerLine] = []
     run_units(task, range(record.units), lines.append)
     assert len(lines) == target.manifest.units == 3
-    finish(plan, model, record, check_flagged_share(run, record, 0.5), Clock(Progress()))
+    finish(plan, RunModels(model), record, check_flagged_share(run, record, 0.5), Clock(Progress()))
     return plan, run
 
 
@@ -133,7 +134,7 @@ def test_the_network_saw_facts_scaled_by_those_of_its_training(
 
     (name,) = (key for key in source.state_dict() if key.endswith("metadata.std"))
     scale = source.state_dict()[name]
-    assert len(scale) == len(plan.recipe.metadata)
+    assert len(scale) == len(plan.trainings[-1].metadata)
     assert (scale > 0).all()
     assert not (scale == 1).all()
     assert scale.equal(target.state_dict()[name])  # adaptation keeps the scale

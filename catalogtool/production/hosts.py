@@ -1,0 +1,2 @@
+def plan_hosts(config, recipe, target, manifests):
+    raise NotImplementedError
