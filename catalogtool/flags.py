@@ -19,6 +19,7 @@ class Flag(IntFlag):
     UNKNOWN_CLASS = 512
     PADDED = 1024
     DUPLICATE = 2048
+    NO_SOURCE = 4096
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ MEANINGS = (
         "it is so unlike the labelled objects that no class may fit",
     ),
     FlagMeaning(Flag.PADDED, False, "the cutout was padded or cropped to the survey's cutout size"),
+    FlagMeaning(Flag.NO_SOURCE, True, "nothing stands out in the wide cutout, so no host can"),
     FlagMeaning(Flag.DUPLICATE, True, "another alert of the same id came before this one"),
 )
 

@@ -187,6 +187,8 @@ def _unit_task(plan: Plan, record: RunRecord, run: RunLayout) -> UnitTask:
         hosts_uri=record.hosts_uri,
         kept_run_uri=kept_run_uri,
         kept=kept,
+        host_band=plan.host_band,
+        galaxies=plan.galaxies,
         kinds=plan.kinds,
         run_uri=run.uri,
         form=plan.config.form,

@@ -19,13 +19,6 @@ BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int32]
 
 
-class CutoutPredictor(Protocol):
-    """Whatever predicts from cutouts."""
-
-    def predict(self, cutouts: Cutouts) -> Predictions:
-        """Predict some objects; the result of one does not depend on its company."""
-
-
 class FeatureScorer(Protocol):
     """Whatever scores features."""
 

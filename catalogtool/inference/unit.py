@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -20,9 +20,11 @@ from catalogtool.catalogs._base import Predictions
 from catalogtool.config._base import build_settings, canonical_json
 from catalogtool.errors import ConfigError, DataError
 from catalogtool.flags import FATAL, Flag, names
+from catalogtool.hosts.crossmatch import Galaxies
 from catalogtool.inference.forms import REFERENCE, FormChoice, choose_form, default_minibatch
+from catalogtool.inference.hosts import HostPredictor
 from catalogtool.inference.models import load_models
-from catalogtool.inference.predictor import CutoutPredictor, Predictor, join_predictions
+from catalogtool.inference.predictor import Predictor, join_predictions
 from catalogtool.inputs import load_format
 from catalogtool.inputs._base import Cutouts, Format
 from catalogtool.inputs.manifest import Manifest
@@ -32,6 +34,9 @@ from catalogtool.surveys._definition import Survey
 from catalogtool.training.model import Model
 
 log = logging.getLogger(__name__)
+
+Predict = Callable[[Cutouts, pa.Table], Predictions]
+"""What a model makes of cutouts and their manifest rows."""
 
 CHUNK_BYTES = 16 << 20
 """Pixels that are read while as many are predicted; bounds a worker's memory."""
@@ -72,6 +77,10 @@ class UnitTask:
         Folder of an earlier run over the same units.
     kept : tuple of str
         Kinds whose parts are taken from it.
+    host_band : int
+        Index of the band in which hosts are looked for.
+    galaxies : str or None
+        Galaxies that hosts are matched with.
     """
 
     survey: Survey
@@ -90,6 +99,8 @@ class UnitTask:
     hosts_uri: str | None = None
     kept_run_uri: str | None = None
     kept: tuple[str, ...] = ()
+    host_band: int = 0
+    galaxies: str | None = None
 
     @property
     def run(self) -> RunLayout:
@@ -121,21 +132,25 @@ class UnitWorker:
             name: models.context(task.survey, kind) for name, kind in self.kinds.items()
         }
         self.form = REFERENCE.name
-        self.predictors: list[CutoutPredictor] = []
+        self.predictors: list[Predict] = []
         if models.network is not None and makers - {"hosts"}:
             choice = settle_form(task, models.network, self.source)
             self.form = choice.name
-            self.predictors.append(
-                Predictor(
-                    models.network,
-                    choice.name,
-                    task.threads,
-                    choice.minibatch,
-                    with_features="features" in makers,
-                    scorer=models.scorer if "scorer" in makers else None,
-                )
+            predictor = Predictor(
+                models.network,
+                choice.name,
+                task.threads,
+                choice.minibatch,
+                with_features="features" in makers,
+                scorer=models.scorer if "scorer" in makers else None,
             )
+            self.predictors.append(lambda cutouts, _: predictor.predict(cutouts))
         self.hosts_from = len(self.predictors)
+        if models.hosts is not None and "hosts" in makers:
+            galaxies = Galaxies.read(task.galaxies) if task.galaxies else None
+            scale = task.survey.pixel_scale_arcsec
+            hosts = HostPredictor(models.hosts, task.host_band, scale, task.threads, galaxies)
+            self.predictors.append(hosts.predict)
 
     def process(self, unit: int) -> LedgerLine:
         """Read, predict and write one unit.
@@ -180,8 +195,13 @@ class UnitWorker:
 
     def _predict(self, rows: pa.Table) -> list[Predictions]:
         """What each predictor says; all see the same pixels, which are read once."""
-        chunks = read_ahead(self.reader, self.source, rows, chunk_objects(self.task.survey))
-        found = [[p.predict(chunk) for p in self.predictors] for chunk in chunks]
+        objects = chunk_objects(self.task.survey)
+        chunks = zip(
+            read_ahead(self.reader, self.source, rows, objects),
+            row_slices(rows, objects),
+            strict=True,
+        )
+        found = [[predict(*chunk) for predict in self.predictors] for chunk in chunks]
         return [join_predictions(of_one) for of_one in zip(*found, strict=True)]
 
     def _write(
@@ -248,12 +268,17 @@ def read_ahead(
     reader: ThreadPoolExecutor, source: Format, rows: pa.Table, objects: int
 ) -> Iterator[Cutouts]:
     """Read cutouts in chunks; the next one is read while the caller works on this one."""
-    slices = [rows.slice(start, objects) for start in range(0, rows.num_rows, objects)]
+    slices = row_slices(rows, objects)
     ahead = reader.submit(source.read, slices[0])
     for following in slices[1:]:
         chunk, ahead = ahead.result(), reader.submit(source.read, following)
         yield chunk
     yield ahead.result()
+
+
+def row_slices(rows: pa.Table, objects: int) -> list[pa.Table]:
+    """Consecutive rows, so many at a time."""
+    return [rows.slice(start, objects) for start in range(0, rows.num_rows, objects)]
 
 
 def part_bytes(table: pa.Table) -> bytes:

@@ -9,6 +9,7 @@ from catalogtool.inputs import load_format
 from catalogtool.networks import build_network, with_metadata
 from catalogtool.preprocess.preparation import Preparation
 from catalogtool.production.fit import refuse_single_views, refuse_unusable_changes
+from catalogtool.production.hosts import host_band
 from catalogtool.surveys import load_survey
 from catalogtool.surveys._definition import Recipe, Survey
 
@@ -33,6 +34,9 @@ def check_survey_names(survey: Survey, where: str) -> None:
         key = f"recipes.{index}"
         for kind in recipe.kinds:
             mistakes += _mistakes(f"{key}.kinds", load_kind, kind)
+        if recipe.hosts is not None:
+            mistakes += _mistakes(f"{key}.hosts", host_band, survey, recipe.hosts)
+            continue
         mistakes += _mistakes(f"{key}.network", _build, survey, recipe)
         mistakes += _mistakes(
             f"{key}.method", read_method_options, recipe.method, recipe.method_options

@@ -84,7 +84,7 @@ def _refuse_other_bands(source: Survey, target: Survey, recipe: Recipe) -> None:
 
 def _refuse_other_scale(source: Survey, target: Survey, recipe: Recipe) -> None:
     mine, yours = source.pixel_scale_arcsec, target.pixel_scale_arcsec
-    if recipe.rescaled or max(mine / yours, yours / mine) <= _SCALE_TOLERANCE:
+    if recipe.rescaled or alike_scales(mine, yours):
         return
     raise ConfigError(
         f"surveys {source.name} ({mine:g} arcsec per pixel) and {target.name} ({yours:g}): pixel "
@@ -92,6 +92,11 @@ def _refuse_other_scale(source: Survey, target: Survey, recipe: Recipe) -> None:
         f"them, or state rescaled = true in the recipe of {target.name} if they are cut in "
         "proportion to each object"
     )
+
+
+def alike_scales(mine: float, yours: float) -> bool:
+    """Whether two pixel scales are near enough to be taken for one."""
+    return max(mine / yours, yours / mine) <= _SCALE_TOLERANCE
 
 
 def refuse_unusable_changes(survey: Survey, options: TrainingOptions) -> None:

@@ -15,7 +15,7 @@ from catalogtool.inference.scorers import read_scorer_spec
 from catalogtool.layout import OutputLayout
 from catalogtool.production.choice import choose
 from catalogtool.production.domains import DomainInput, open_domain, open_source, refuse_unplaced
-from catalogtool.production.hosts import plan_hosts
+from catalogtool.production.hosts import host_band, plan_hosts
 from catalogtool.production.trainings import plan_trainings, resolved_recipe
 from catalogtool.surveys import load_survey
 from catalogtool.surveys._definition import AnomalyOptions, Recipe, Survey
@@ -42,6 +42,10 @@ class Plan:
     """What tells unusual objects by the features of that network."""
     hosts: HostSpec | None = None
     """The model of hosts."""
+    host_band: int = 0
+    """Index of the band in which it looks for them."""
+    galaxies: str | None = None
+    """Galaxies that hosts are matched with."""
 
     @property
     def model_uri(self) -> str | None:
@@ -122,14 +126,26 @@ def make_plan(config: RunConfig, manifests_uri: str | None = None) -> Plan:
     target = open_domain(survey, config.input, config.labels, manifests, config.unit_objects)
     refuse_unplaced(target, config.max_flagged_share)
     trainings: tuple[TrainingSpec, ...] = ()
-    scorer = hosts = None
+    scorer = None
     if choice.network is not None:
         trainings = _plan_network(config, choice.network, target, layout, manifests)
         if any(load_kind(kind).maker == "scorer" for kind in choice.kinds):
             scorer = _plan_scorer(config, choice.network.anomaly, target, trainings[-1])
-    if choice.hosts is not None:
-        hosts = plan_hosts(config, choice.hosts, target, manifests)
-    return Plan(config, layout, choice.kinds, target, trainings, scorer, hosts)
+    if choice.hosts is None or choice.hosts.hosts is None:
+        return Plan(config, layout, choice.kinds, target, trainings, scorer)
+    options = choice.hosts.hosts
+    galaxies = config.galaxies or options.galaxies
+    return Plan(
+        config,
+        layout,
+        choice.kinds,
+        target,
+        trainings,
+        scorer,
+        hosts=plan_hosts(config, choice.hosts, target, manifests),
+        host_band=host_band(survey, options),
+        galaxies=galaxies and storage.normalise(galaxies),
+    )
 
 
 def _plan_network(

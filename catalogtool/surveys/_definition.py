@@ -244,6 +244,29 @@ class DifferenceImaging(SimulatedField):
     """Stars relative to those at high Galactic latitude."""
 
 
+class HostField(SimulatedField):
+    """How wide fields around transients are simulated where no real input is given."""
+
+    transients: PositiveInt
+    labelled_share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of the transients whose host is known."""
+    hostless_share: Annotated[float, Field(ge=0, le=1)] = 0.12
+    """Share of the transients without a host that could be seen."""
+    companion_share: Annotated[float, Field(ge=0, le=1)] = 0.3
+    """Share of the hosts with satellites."""
+    cluster_share: Annotated[float, Field(ge=0, le=1)] = 0.08
+    """Share of the hosts in a group or cluster."""
+    galaxies_per_arcmin2: Annotated[float, Field(ge=0)] = 12.0
+    stars_per_arcmin2: Annotated[float, Field(ge=0)] = 3.0
+    magnitude_limit: Magnitude = 23.5 * u.mag
+    """Faintest galaxies and stars of the field."""
+
+    @property
+    def magnitude_limit_value(self) -> float:
+        """The limit as a number."""
+        return float(self.magnitude_limit.value)
+
+
 class TrainingOptions(Settings):
     """How a network is trained; the method decides on what."""
 
@@ -366,6 +389,7 @@ class Survey(Settings):
     input: InputSource
     simulation: Simulation | None = None
     difference_imaging: DifferenceImaging | None = None
+    host_field: HostField | None = None
     recipes: Annotated[tuple[Recipe, ...], Field(min_length=1)]
 
     @field_validator("timezone")

@@ -1,7 +1,6 @@
 """Every catalog kind keeps its promises, whichever files are in the folder."""
 
 import re
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +23,15 @@ CONTEXTS = [
 ]
 
 # Fractions, counts, codes and texts have no unit; everything else must name one.
-UNITLESS = ("meta.", "stat.", "src.morph", "src.class", "instr.bandpass", "phys.entropy")
+UNITLESS = (
+    "meta.",
+    "stat.",
+    "src.morph",
+    "src.class",
+    "src.redshift",
+    "instr.bandpass",
+    "phys.entropy",
+)
 
 pytestmark = [
     pytest.mark.parametrize("name", kind_names()),
@@ -89,15 +96,13 @@ def findings_of(
 
 
 def part_of(predictions: Predictions, start: int, count: int) -> Predictions:
-    def cut(values: Any) -> Any:
-        return None if values is None else values[start : start + count]
-
-    findings = predictions.findings and predictions.findings.slice(start, count)
+    features, findings = predictions.features, predictions.findings
+    end = start + count
     return Predictions(
-        cut(predictions.probabilities),
-        cut(predictions.flags),
-        features=cut(predictions.features),
-        findings=findings,
+        predictions.probabilities[start:end],
+        predictions.flags[start:end],
+        features=None if features is None else features[start:end],
+        findings=None if findings is None else findings.slice(start, count),
     )
 
 

@@ -160,16 +160,16 @@ def test_single_band_networks_give_a_row_per_object_and_band(tmp_path: Path) -> 
 
 def test_form_is_chosen_once_and_followed_by_later_workers(task: UnitTask, tmp_path: Path) -> None:
     open_task = replace(task, form=None, run_uri=str(tmp_path / "run"))
-    first = UnitWorker(open_task).choice
+    first = UnitWorker(open_task).form
     recorded = Path(open_task.run.form)
-    recorded.write_text(recorded.read_text().replace(first.name, "float32"))
-    assert UnitWorker(open_task).choice.name == "float32"
+    recorded.write_text(recorded.read_text().replace(first, "float32"))
+    assert UnitWorker(open_task).form == "float32"
 
 
 def test_a_run_that_has_a_form_refuses_another_one(task: UnitTask, tmp_path: Path) -> None:
     pinned = replace(task, form="float32", run_uri=str(tmp_path / "run"))
-    assert UnitWorker(pinned).choice.name == "float32"
-    assert UnitWorker(replace(pinned, form=None)).choice.name == "float32"
+    assert UnitWorker(pinned).form == "float32"
+    assert UnitWorker(replace(pinned, form=None)).form == "float32"
     with pytest.raises(ConfigError, match="predicts as float32, not as channels_last"):
         UnitWorker(replace(pinned, form="channels_last"))
 

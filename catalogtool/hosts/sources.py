@@ -1,0 +1,138 @@
+"""Sources in a wide cutout: where they are, and how large and bright."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import sep
+
+FloatArray = npt.NDArray[np.float64]
+Image = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
+
+MESH_PIX = 128
+"""Side of the cells in which the background is measured."""
+_FILTER_MESHES = 3
+THRESHOLD_SIGMA = 1.5
+_ELLIPSE = 3.0
+"""A source's ellipse in units of its root-mean-square axes."""
+_SMALLEST_AXIS_PIX = 0.5
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Detected sources of one image, the brightest first.
+
+    Attributes
+    ----------
+    x, y : ndarray, shape (S,)
+        Centres in pixels, of columns and rows.
+    a, b : ndarray, shape (S,)
+        Root-mean-square axes in pixels.
+    theta : ndarray, shape (S,)
+        Angle of the major axis from x towards y, radians.
+    flux, peak : ndarray, shape (S,)
+        Of all pixels together and of the brightest one, data units.
+    image : ndarray, shape (H, W), float32
+        The image without its background; 0 where masked.
+    noise : float
+        Standard deviation of a pixel of the background.
+    """
+
+    x: FloatArray
+    y: FloatArray
+    a: FloatArray
+    b: FloatArray
+    theta: FloatArray
+    flux: FloatArray
+    peak: FloatArray
+    image: Image
+    noise: float
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def ellipse_mask(self) -> BoolArray:
+        """Pixels within any source's ellipse of three axes, shape (H, W)."""
+        inside = np.zeros(self.image.shape, dtype=np.bool_)
+        if len(self):
+            sep.mask_ellipse(inside, self.x, self.y, self.a, self.b, self.theta, r=_ELLIPSE)
+        return inside
+
+
+def find_sources(image: Image, mask: BoolArray) -> Sources:
+    """Detect sources above 1.5 times the noise of the background.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W), float32
+        NaN and infinity are excluded like masked pixels.
+    mask : ndarray, shape (H, W), bool
+        True excludes a pixel.
+
+    Returns
+    -------
+    Sources
+        None where nothing is valid, or nothing stands out.
+    """
+    excluded = mask | ~np.isfinite(image)
+    filled = np.where(excluded, 0, image).astype(np.float32)
+    if excluded.all() or filled.min() == filled.max():
+        return _nothing(filled)
+    mesh = min(MESH_PIX, *image.shape)
+    settings = {"bw": mesh, "bh": mesh, "fw": _FILTER_MESHES, "fh": _FILTER_MESHES}
+    background = sep.Background(filled, mask=excluded, **settings)
+    flat = filled - background.back(dtype=np.float32)
+    flat[excluded] = 0
+    noise = float(background.globalrms)
+    if not noise > 0:
+        return _nothing(flat)
+    try:
+        found = sep.extract(flat, THRESHOLD_SIGMA, err=noise, mask=excluded)
+    except Exception as error:
+        # The library has no class of its own: a crowded image overflows a buffer of fixed size.
+        if "pixel buffer full" not in str(error) and "overflow" not in str(error):
+            raise
+        found = sep.extract(flat, 10 * THRESHOLD_SIGMA, err=noise, mask=excluded)
+    order = np.argsort(-found["flux"], kind="stable")
+    found = found[order]
+    a, b = (np.maximum(found[name].astype(np.float64), _SMALLEST_AXIS_PIX) for name in ("a", "b"))
+    angle = np.clip(found["theta"].astype(np.float64), -np.pi / 2, np.pi / 2)
+    return Sources(
+        found["x"].astype(np.float64),
+        found["y"].astype(np.float64),
+        a,
+        b,
+        angle,
+        found["flux"].astype(np.float64),
+        found["peak"].astype(np.float64),
+        flat,
+        noise,
+    )
+
+
+def _nothing(image: Image) -> Sources:
+    empty = np.zeros(0)
+    return Sources(empty, empty, empty, empty, empty, empty, empty, image, 0.0)
+
+
+def directional_radius(sources: Sources, x: float, y: float) -> FloatArray:
+    """Distance of a point from every source in units of the source's radius towards it.
+
+    The directional light radius of Sullivan et al. (2006), Gupta et al. (2016): the separation
+    divided by the radius of the ellipse in the direction of the point,
+    ``sqrt((u / a)^2 + (v / b)^2)`` with u and v along the axes.
+
+    Returns
+    -------
+    ndarray, shape (S,)
+    """
+    dx, dy = x - sources.x, y - sources.y
+    cosine, sine = np.cos(sources.theta), np.sin(sources.theta)
+    along, across = dx * cosine + dy * sine, -dx * sine + dy * cosine
+    return np.hypot(along / sources.a, across / sources.b)
+
+
+def separation_pix(sources: Sources, x: float, y: float) -> FloatArray:
+    """Distance of a point from every source's centre in pixels, shape (S,)."""
+    return np.hypot(x - sources.x, y - sources.y)
