@@ -195,6 +195,10 @@ class RunLayout:
         """HATS collection of one kind."""
         return storage.join(self.uri, "catalogs", f"{survey}_{kind}")
 
+    def extension(self, survey: str, kind: str, extended: str) -> str:
+        """HATS collection of a kind inside of that of the kind that it extends."""
+        return storage.join(self.catalog(survey, extended), f"{survey}_{kind}")
+
     def quarantine(self, kind: str) -> str:
         """Rows that have no place on the sky."""
         return storage.join(self.uri, "quarantine", f"{kind}.parquet")

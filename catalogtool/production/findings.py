@@ -14,7 +14,7 @@ from catalogtool.release.verify import VerificationReport
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything that summary, report and commit tell; the tuples hold one item per kind."""
+    """Everything that summary, report and commit tell; sums and reports hold one item per kind."""
 
     plan: Plan
     models: RunModels

@@ -75,10 +75,11 @@ def finish(
     """
     run = plan.layout.run(record.run_id)
     with clock.stage("assemble"):
-        catalogs = tuple(_assemble(plan, run, record, kind) for kind in record.kinds)
+        catalogs = tuple(_assemble(plan, run, record))
         summaries = tuple(_summarise(plan, run, record))
     with clock.stage("verify"):
-        reports = tuple(verify(c.uri, total) for c, total in zip(catalogs, sums, strict=True))
+        folders = catalog_folders(run, record)
+        reports = tuple(verify(folders[total.kind], total) for total in sums)
         for report in (*reports, *(verify(summary.uri) for summary in summaries)):
             report.raise_for_failures()
     with clock.stage("report"):
@@ -103,9 +104,37 @@ def release_info(plan: Plan, record: RunRecord, kind: str) -> ReleaseInfo:
     )
 
 
-def _assemble(plan: Plan, run: RunLayout, record: RunRecord, kind: str) -> AssembledCatalog:
-    info = release_info(plan, record, kind)
-    return assemble(run, kind, record.units, info, run.catalog(record.survey, kind))
+def extended_kind(kinds: tuple[str, ...]) -> str | None:
+    """The kind that others of a run extend: its first one that extends none."""
+    return next((kind for kind in kinds if not load_kind(kind).extends), None)
+
+
+def catalog_folders(run: RunLayout, record: RunRecord) -> dict[str, str]:
+    """Folder of the collection of each kind; extensions are inside of what they extend."""
+    extended = extended_kind(record.kinds)
+    return {
+        kind: run.extension(record.survey, kind, extended)
+        if extended is not None and load_kind(kind).extends
+        else run.catalog(record.survey, kind)
+        for kind in record.kinds
+    }
+
+
+def _assemble(plan: Plan, run: RunLayout, record: RunRecord) -> Iterator[AssembledCatalog]:
+    """Collections of a run; extensions have none of their own if there is something to extend."""
+    extended = extended_kind(record.kinds)
+    extensions = [
+        (kind, release_info(plan, record, kind))
+        for kind in record.kinds
+        if extended is not None and load_kind(kind).extends
+    ]
+    inside = {kind for kind, _ in extensions}
+    for kind in record.kinds:
+        if kind not in inside:
+            info = release_info(plan, record, kind)
+            uri = run.catalog(record.survey, kind)
+            more = extensions if kind == extended else []
+            yield assemble(run, kind, record.units, info, uri, more)
 
 
 def _summarise(plan: Plan, run: RunLayout, record: RunRecord) -> Iterator[AssembledCatalog]:
@@ -128,7 +157,8 @@ def _outcome(findings: Findings, clock: Clock) -> Outcome:
     total = sum(seconds for _, seconds in clock.timings)
     return Outcome(
         places=(
-            *((f"catalog {c.kind}", c.uri) for c in (*findings.catalogs, *findings.summaries)),
+            *((f"catalog {k}", uri) for k, uri in catalog_folders(run, record).items()),
+            *((f"catalog {c.kind}", c.uri) for c in findings.summaries),
             ("report", run.report),
             *record.model_folders,
             ("run", run.uri),

@@ -53,6 +53,20 @@ class Collection:
         """The table of rows near the edges of partitions."""
         return self._table("default_margin")
 
+    @property
+    def extensions(self) -> "dict[str, Collection]":
+        """Collections inside of this one whose columns join its rows, by their aliases."""
+        words = self.properties.get("all_extensions", "").split()
+        found = {}
+        for alias, name in zip(words[::2], words[1::2], strict=True):
+            folder = parse(self.read(name)).get("hats_assn_join_table_url", "")
+            prefix = f"{folder}/"
+            names = tuple(n.removeprefix(prefix) for n in self.names if n.startswith(prefix))
+            if not names:
+                raise ReleaseError(f"{self.uri}/{name}: its table {folder!r} is not there")
+            found[alias] = Collection(storage.join(self.uri, folder), names)
+        return found
+
     def _table(self, key: str) -> "Table":
         properties = self.properties
         if not properties.get(key):

@@ -81,6 +81,11 @@ class ReleaseFolder:
         lines = (f"{digest}  {name}\n" for name, digest in sorted(self.hashes.items()))
         return "".join(lines).encode()
 
+    def adopt(self, other: "ReleaseFolder", name: str) -> None:
+        """Know the files of a folder below this one as well."""
+        self.hashes |= {f"{name}/{path}": digest for path, digest in other.hashes.items()}
+        self.sizes |= {f"{name}/{path}": size for path, size in other.sizes.items()}
+
     def _open(self, name: str) -> _HashingFile:
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """Text of the property files of a HATS collection."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,6 +16,9 @@ Properties = dict[str, str]
 
 LEAF_FOLDERS = "/"
 """Suffix of partitions that are folders of files."""
+
+JOIN_COLUMN = "object_id"
+"""Column that all tables of a collection share."""
 
 _SLIM_EXCLUDES = ("source_id", "model_id")
 """Columns that readers load only when asked to."""
@@ -48,13 +52,34 @@ class TableFacts:
     npix_suffix: str = ".parquet"
 
 
-def collection_properties(name: str, margin: str) -> Properties:
-    """Properties of the collection of a primary table and its margin."""
-    return {
+def collection_properties(name: str, margin: str, extensions: Sequence[str] = ()) -> Properties:
+    """Properties of the collection of a primary table, its margin and its extensions."""
+    properties = {
         "obs_collection": name,
         "hats_primary_table_url": name,
         "all_margins": margin,
         "default_margin": margin,
+    }
+    if extensions:
+        pairs = (f"{alias} {alias}.properties" for alias in extensions)
+        properties["all_extensions"] = " ".join(pairs)
+    return properties
+
+
+def extension_properties(
+    alias: str, primary: str, folder: str, columns: Sequence[str]
+) -> Properties:
+    """Properties of an extension: what joins a collection, and by which column."""
+    return {
+        "obs_collection": alias,
+        "dataproduct_type": "extension",
+        "hats_primary_table_url": primary,
+        "hats_col_assn_primary": JOIN_COLUMN,
+        "hats_assn_join_table_url": folder,
+        "hats_col_assn_join": JOIN_COLUMN,
+        "hats_ext_cols": " ".join(columns),
+        "hats_ext_join_style": "left",
+        "hats_ext_shares_primary_coords": "true",
     }
 
 

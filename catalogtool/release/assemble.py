@@ -7,7 +7,7 @@ one into a scratch folder, which becomes the collection by a single rename.
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +22,12 @@ from catalogtool.layout import RunLayout
 from catalogtool.release import _tables
 from catalogtool.release._collection import COLLECTION
 from catalogtool.release._folder import MANIFEST, ReleaseFolder
-from catalogtool.release._properties import ReleaseInfo, collection_properties, render
+from catalogtool.release._properties import (
+    ReleaseInfo,
+    collection_properties,
+    extension_properties,
+    render,
+)
 from catalogtool.release._rows import RowSource, RunParts, Shape, is_placed
 from catalogtool.release._spill import Spill
 from catalogtool.release._summaries import SummaryRows
@@ -61,7 +66,12 @@ class AssembledCatalog:
 
 
 def assemble(
-    run: RunLayout, kind: str, units: int, info: ReleaseInfo, target_uri: str
+    run: RunLayout,
+    kind: str,
+    units: int,
+    info: ReleaseInfo,
+    target_uri: str,
+    extensions: Sequence[tuple[str, ReleaseInfo]] = (),
 ) -> AssembledCatalog:
     """Write the catalog of one kind from the parts of a run; a catalog there is replaced.
 
@@ -77,6 +87,9 @@ def assemble(
         What the properties say.
     target_uri : str
         Folder of the collection; its last name becomes the name of the catalog.
+    extensions : sequence of (kind, ReleaseInfo)
+        Kinds with one row per object whose columns join those of this one: each becomes a
+        collection of its own inside of this one, and an extension of it.
 
     Raises
     ------
@@ -85,12 +98,13 @@ def assemble(
     StorageError
         If a part is missing or the target cannot be written.
     """
-    shape = Shape(kind, info)
-    quarantine = _Quarantine(shape.part_schema)
-    rows = RunParts(run, kind, units, shape.part_schema)
-    result = assemble_rows(rows, shape, target_uri, quarantine.add)
-    quarantine.save(run.quarantine(kind))
-    return replace(result, quarantined=quarantine.count)
+    tables = [_PartsOfKind.of(run, Shape(kind, info), units)]
+    tables += [_PartsOfKind.of(run, Shape(name, its), units) for name, its in extensions]
+    primary, *others = tables
+    result = assemble_rows(primary.rows, primary.shape, target_uri, primary.quarantine.add, others)
+    for table in tables:
+        table.quarantine.save(run.quarantine(table.shape.name))
+    return replace(result, quarantined=primary.quarantine.count)
 
 
 def assemble_summary(
@@ -124,7 +138,11 @@ def _refuse_lost(rows: pa.Table) -> None:
 
 
 def assemble_rows(
-    rows: RowSource, shape: Shape, target_uri: str, on_lost: Callable[[pa.Table], None]
+    rows: RowSource,
+    shape: Shape,
+    target_uri: str,
+    on_lost: Callable[[pa.Table], None],
+    extensions: "Sequence[_PartsOfKind]" = (),
 ) -> AssembledCatalog:
     """Write a catalog from rows that come from anywhere; a catalog there is replaced.
 
@@ -138,6 +156,8 @@ def assemble_rows(
         As of `assemble`.
     on_lost : callable
         Gets the rows without a position, which are left out.
+    extensions : sequence
+        Kinds that extend this one.
 
     Raises
     ------
@@ -148,10 +168,14 @@ def assemble_rows(
     """
     name = target_uri.rstrip("/").rsplit("/", 1)[-1]
     with scratch_folder(target_uri) as scratch:
-        assembly = _Assembly(rows, shape, scratch)
+        assembly = _Assembly(rows, shape, scratch / "primary")
         folder = ReleaseFolder(scratch / "collection")
         count = assembly.write(folder, name, on_lost)
-        folder.write_bytes(COLLECTION, render(collection_properties(name, f"{name}_margin")))
+        for extension in extensions:
+            _extend(folder, name, extension, scratch)
+        aliases = [extension.shape.name for extension in extensions]
+        properties = collection_properties(name, f"{name}_margin", aliases)
+        folder.write_bytes(COLLECTION, render(properties))
         manifest = ReleaseFolder(folder.root)
         manifest.write_bytes(MANIFEST, folder.manifest())
         _place(folder.root, target_uri)
@@ -164,6 +188,37 @@ def assemble_rows(
         size_bytes=sum(folder.sizes.values()),
         manifest_sha256=manifest.hashes[MANIFEST],
     )
+
+
+@dataclass(frozen=True)
+class _PartsOfKind:
+    """Rows of one kind of a run, and where those without a position go."""
+
+    shape: Shape
+    rows: RowSource
+    quarantine: "_Quarantine"
+
+    @classmethod
+    def of(cls, run: RunLayout, shape: Shape, units: int) -> "_PartsOfKind":
+        rows = RunParts(run, shape.name, units, shape.part_schema)
+        return cls(shape, rows, _Quarantine(shape.part_schema))
+
+
+def _extend(folder: ReleaseFolder, primary: str, parts: _PartsOfKind, scratch: Path) -> None:
+    """Write an extension into the collection that it extends."""
+    kind = parts.shape.name
+    name = f"{parts.shape.info.survey.name}_{kind}"
+    own = ReleaseFolder(folder.root / name)
+    assembly = _Assembly(parts.rows, parts.shape, scratch / kind)
+    assembly.write(own, name, parts.quarantine.add)
+    own.write_bytes(COLLECTION, render(collection_properties(name, f"{name}_margin")))
+    listed = own.manifest()  # of all files but itself
+    own.write_bytes(MANIFEST, listed)
+    folder.adopt(own, name)
+    assert isinstance(parts.shape.kind, CatalogKind)
+    columns = [column.name for column in parts.shape.kind.columns(parts.shape.info.context)]
+    properties = extension_properties(kind, primary, name, columns)
+    folder.write_bytes(f"{kind}.properties", render(properties))
 
 
 class _Assembly:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -17,10 +19,13 @@ from catalogtool.errors import CatalogtoolError, VerificationError
 from catalogtool.ledger import LedgerTotals
 from catalogtool.release._collection import COLLECTION, Collection, Table, fields
 from catalogtool.release._folder import MANIFEST, parse_manifest
+from catalogtool.release._properties import JOIN_COLUMN
 from catalogtool.release._scan import READ_ERRORS, Findings, Scan, compare_margin
 from catalogtool.release.voparquet import VERSION, VERSION_KEY
 
 _CHUNK_BYTES = 8 << 20
+_MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
+"""Odd numbers that spread ids over 64 bits."""
 _SHOWN = 3
 _REQUIRED = {
     COLLECTION: ("obs_collection", "hats_primary_table_url", "all_margins", "default_margin"),
@@ -110,6 +115,8 @@ def verify(catalog_uri: str, ledger: LedgerTotals | None = None) -> Verification
         ("partitions listed", lambda: _check_partitions(collection)),
         ("voparquet metadata", lambda: _check_voparquet(collection)),
     ]
+    if collection.properties.get("all_extensions"):
+        small.append(("extensions linked", lambda: _check_links(collection)))
     if storage.is_local(catalog_uri):
         small.insert(0, ("hats strict", lambda: _check_hats(collection)))
     checks = [_guarded(name, check) for name, check in small]
@@ -247,6 +254,32 @@ def _votable_types(kind: pa.DataType) -> tuple[str, ...]:
     names = {"int64": "long", "int32": "int", "int16": "short", "int8": "short", "bool": "boolean"}
     names |= {"double": "double", "float": "float", "string": "char"}
     return (names.get(str(item), "char"),)
+
+
+def _check_links(collection: Collection) -> Check:
+    """Whether every extension has exactly one row for each object of the primary table."""
+    rows, digest = _ids_digest(collection.primary)
+    problems, count = [], 0
+    for alias, extension in collection.extensions.items():
+        count, its_digest = _ids_digest(extension.primary)
+        per_object, rest = divmod(rows, max(count, 1))
+        if rest or (its_digest * np.uint64(per_object) != digest).any():
+            problems.append(f"{alias}: its {count} rows are not one for each object")
+    names = ", ".join(collection.extensions)
+    return _result("extensions linked", problems, f"{names}: one row for each of {count} objects")
+
+
+def _ids_digest(table: Table) -> tuple[int, npt.NDArray[np.uint64]]:
+    """Number of rows, and sums of hashes of their ids, which do not depend on the order."""
+    rows, digest = 0, np.zeros(2, dtype=np.uint64)
+    for data in table.files:
+        with table.open(data.path) as file:
+            ids = file.read(columns=[JOIN_COLUMN]).column(JOIN_COLUMN).to_numpy().view(np.uint64)
+        for place, factor in enumerate(_MIX):
+            mixed = (ids ^ (ids >> np.uint64(31))) * factor
+            digest[place] += (mixed ^ (mixed >> np.uint64(29))).sum(dtype=np.uint64)
+        rows += len(ids)
+    return rows, digest
 
 
 def _check_rows(collection: Collection, ledger: LedgerTotals | None) -> Iterator[Check]:
