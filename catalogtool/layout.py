@@ -14,6 +14,8 @@
         quarantine/<kind>.parquet     rows without a position
         report.html
         vetting/<class>/index.html    page to vet candidates on, and data-<identity>/ beside it
+        gallery/index.html            page of unusual objects and of hosts
+        similarity/                   index of embeddings, made when it is first needed
         commit.json                   written last: the run is finished and verified
       latest/<survey>.json            the newest finished run over all objects of a survey
       nights/<survey>/<date>.json     written when the run of an observing night is committed
@@ -167,6 +169,16 @@ class RunLayout:
     def vetting(self, name: str) -> str:
         """Folder of a page to vet candidates on."""
         return storage.join(self.uri, "vetting", name)
+
+    @property
+    def gallery(self) -> str:
+        """Folder of the page of unusual objects and of hosts."""
+        return storage.join(self.uri, "gallery")
+
+    @property
+    def similarity(self) -> str:
+        """Folder of the index of embeddings."""
+        return storage.join(self.uri, "similarity")
 
     @property
     def commit(self) -> str:

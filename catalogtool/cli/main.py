@@ -13,11 +13,13 @@ from catalogtool.cli import (
     console,
     doctor,
     download,
+    gallery,
     job,
     method,
     produce,
     publish,
     schedule,
+    similar,
     simulate,
     survey,
     vet,
@@ -36,6 +38,8 @@ app.command("compare")(compare.compare)
 app.command("publish")(publish.publish)
 app.command("download")(download.download)
 app.command("vet")(vet.vet)
+app.command("gallery")(gallery.gallery)
+app.command("similar")(similar.similar)
 app.command("doctor")(doctor.doctor)
 app.add_typer(survey.app, name="survey")
 app.add_typer(method.app, name="method")

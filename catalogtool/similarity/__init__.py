@@ -1,0 +1,1 @@
+"""Similar objects: nearest neighbours among the embeddings of a run. No torch, no Ray."""
