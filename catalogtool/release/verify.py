@@ -277,7 +277,7 @@ def _ids_digest(table: Table) -> tuple[int, npt.NDArray[np.uint64]]:
             ids = file.read(columns=[JOIN_COLUMN]).column(JOIN_COLUMN).to_numpy().view(np.uint64)
         for place, factor in enumerate(_MIX):
             mixed = (ids ^ (ids >> np.uint64(31))) * factor
-            digest[place] += (mixed ^ (mixed >> np.uint64(29))).sum(dtype=np.uint64)
+            digest[place : place + 1] += (mixed ^ (mixed >> np.uint64(29))).sum(dtype=np.uint64)
         rows += len(ids)
     return rows, digest
 

@@ -7,7 +7,9 @@ prints, for hosts of up to 10 arcsec and larger ones, the median and the 90 % er
 the share of errors beyond the host's semi-major axis (but at least an arcsec), for the model's
 answer, the network alone, the nearest source and the smallest directional light radius; then the
 area under the curve of the hostless probability, and how pure and complete matches with the true
-galaxies are for several least probabilities. The test scenes are other ones than those that teach, and the same
+galaxies are for several least probabilities.
+
+The test scenes are other ones than those that teach, and the same
 for all seeds; a seed changes weights, batches and what teaches the weights of candidates.
 ``--real`` adds UGC 1333 in two surveys, one by one.
 """
