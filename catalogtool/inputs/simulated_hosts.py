@@ -18,16 +18,16 @@ from catalogtool.inputs._base import Format as BaseFormat
 from catalogtool.inputs._host_facts import HOST_FACTS
 from catalogtool.inputs._simulation.field import draw_positions, observed_mjd, open_stream
 from catalogtool.inputs._simulation.formats import parse_word, refuse
+from catalogtool.inputs._simulation.host_pixels import render
 from catalogtool.inputs._simulation.host_scenes import (
     KINDS,
     LIGHT_RADII,
     Scene,
     draw_scene,
-    render,
 )
 from catalogtool.surveys._definition import HostField, Survey
 
-_VERSION = 1
+_VERSION = 2
 """Raised whenever the same settings give other pixels or labels."""
 _BLOCK = 1000
 HOSTLESS = "hostless"

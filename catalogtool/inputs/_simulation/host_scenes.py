@@ -1,30 +1,28 @@
 """Simulated fields around transients: hosts of all sizes, what lies beside them, and empty ones.
 
-Lengths are in arcsec and counts are those of the survey's band. Offsets follow those of real
-transients: their logarithm is normal, with the median and the scatter of 13,450 of them.
+Offsets of hosts that can be seen are distributed like those of 13,450 real transients.
 """
 
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from catalogtool.inputs._simulation.field import open_stream
-from catalogtool.inputs._simulation.noise import MOFFAT_BETA, sky_sigma
 from catalogtool.surveys._definition import HostField, Survey
 
 Floats = npt.NDArray[np.float64]
-Image = npt.NDArray[np.float32]
 
-MEDIAN_OFFSET_ARCSEC = 2.18
-OFFSET_SCATTER = 1.35
-"""Scatter of the natural logarithm of the offsets of real transients from their hosts."""
+MEDIAN_OFFSET_ARCSEC = 1.8
+OFFSET_SCATTER = 1.5
+"""Of the natural logarithm. Nearer than the 2.2 of real transients, as hosts that turn out too
+faint to be seen are small and near: what remains is distributed like real offsets."""
 LIGHT_RADII = 2.0
 """What counts as a galaxy's radius, in half-light radii."""
 KINDS = ("spheroid", "disk", "irregular")
-_SMALLEST_ARCSEC, _LARGEST_ARCSEC = 0.35, 22.0  # half-light radii of hosts
-_REACH = 8.0  # half-light radii beyond which a galaxy is not drawn
+_SMALLEST_ARCSEC, _LARGEST_ARCSEC = 0.35, 30.0  # half-light radii of hosts
+_FARTHEST_ARCSEC = 55.0  # a host farther away would be outside of the cutout
 
 
 @dataclass(frozen=True)
@@ -91,12 +89,14 @@ def draw_scene(survey: Survey, field: HostField, index: int) -> Scene:
 
 def _draw_host(rng: np.random.Generator, centre: int, scale: float) -> Galaxy:
     """A galaxy around a transient whose distance from it is like that of a real one."""
-    offset = MEDIAN_OFFSET_ARCSEC * np.exp(rng.normal(0, OFFSET_SCATTER))
+    drawn = MEDIAN_OFFSET_ARCSEC * np.exp(rng.normal(0, OFFSET_SCATTER))
+    offset = min(drawn, _FARTHEST_ARCSEC)
     depth = np.clip(rng.gamma(2.0) / 1.678, 0.15, 3.0)  # half-light radii: where a disk's stars are
     axis_ratio = rng.uniform(0.25, 1.0)
     azimuth, angle = rng.uniform(0, 2 * np.pi, 2)
     shortened = np.hypot(np.cos(azimuth), axis_ratio * np.sin(azimuth))
     radius = float(np.clip(offset / (depth * shortened), _SMALLEST_ARCSEC, _LARGEST_ARCSEC))
+    depth = offset / (radius * shortened)  # where no galaxy is as small or large as that
     along = depth * radius * np.cos(azimuth)
     across = depth * radius * axis_ratio * np.sin(azimuth)
     dx = (along * np.cos(angle) - across * np.sin(angle)) / scale
@@ -159,79 +159,16 @@ def _draw_stars(rng: np.random.Generator, size: int, scale: float, field: HostFi
     return np.column_stack([rng.uniform(0, size, (count, 2)), magnitude])
 
 
-def render(survey: Survey, scene: Scene, rng: np.random.Generator) -> Image:
-    """Draw a scene as the survey would see it.
+def tiled(scenes: Sequence[Scene], columns: int, size_pix: int) -> Scene:
+    """Put scenes of one size beside each other, row by row, as one without a transient.
 
-    Returns
-    -------
-    ndarray, shape (size, size), float32
-        Data units without a sky level.
+    Galaxies reach over the edges of their scenes.
     """
-    size, scale = survey.cutout_size_pix, survey.pixel_scale_arcsec
-    zeropoint = float(survey.bands[0].zeropoint.value)
-    light = np.zeros((size, size))
-    for galaxy in scene.galaxies:
-        _add_galaxy(light, galaxy, scale, zeropoint, rng)
-    _add_stars(light, scene.stars, zeropoint)
-    transfer = _transfer(size, float(survey.bands[0].psf_fwhm.to_value("arcsec")) / scale)
-    blurred = np.fft.irfft2(np.fft.rfft2(light) * transfer, s=(size, size))
-    noise = rng.normal(0, float(sky_sigma(survey)[0]), (size, size))
-    return (blurred + noise).astype(np.float32)
-
-
-def _add_galaxy(
-    light: Floats, galaxy: Galaxy, scale: float, zeropoint: float, rng: np.random.Generator
-) -> None:
-    """Add a galaxy's light before any blur; an exponential or a de Vaucouleurs profile."""
-    radius = max(galaxy.radius_arcsec / scale, 0.6)
-    flux = 10 ** (-0.4 * (galaxy.magnitude_ab - zeropoint))
-    reach = int(_REACH * radius) + 2
-    low = np.maximum([int(galaxy.y) - reach, int(galaxy.x) - reach], 0)
-    high = np.minimum([int(galaxy.y) + reach + 1, int(galaxy.x) + reach + 1], light.shape)
-    if (low >= high).any():
-        return
-    y, x = np.mgrid[low[0] : high[0], low[1] : high[1]]
-    cosine, sine = np.cos(galaxy.angle), np.sin(galaxy.angle)
-    along = (x - galaxy.x) * cosine + (y - galaxy.y) * sine
-    across = (-(x - galaxy.x) * sine + (y - galaxy.y) * cosine) / galaxy.axis_ratio
-    r = np.sqrt(along**2 + across**2 + 0.1) / radius
-    if galaxy.kind == "spheroid":
-        profile = np.exp(-7.669 * (r**0.25 - 1)) / (22.67 * galaxy.axis_ratio * radius**2)
-    else:
-        profile = np.exp(-1.678 * r) * 1.678**2 / (2 * np.pi * galaxy.axis_ratio * radius**2)
-    window = light[low[0] : high[0], low[1] : high[1]]
-    if galaxy.kind == "irregular" or (galaxy.kind == "disk" and radius > 12):
-        profile = profile * _clumps(along / radius, across / radius, rng)
-    window += flux * profile
-
-
-def _clumps(u: Floats, v: Floats, rng: np.random.Generator) -> Floats:
-    """Factor of a clumpy disk: knots of star formation, and less light between them."""
-    factor = np.full(u.shape, 0.75)
-    for _ in range(int(rng.integers(4, 12))):
-        at, width = rng.normal(0, 0.9, 2), rng.uniform(0.08, 0.25)
-        factor += rng.uniform(0.5, 3) * np.exp(
-            -((u - at[0]) ** 2 + (v - at[1]) ** 2) / (2 * width**2)
-        )
-    return factor
-
-
-def _add_stars(light: Floats, stars: Floats, zeropoint: float) -> None:
-    """Add points of light, each divided among the four pixels around it."""
-    size = len(light)
-    for x, y, magnitude in stars:
-        flux = 10 ** (-0.4 * (magnitude - zeropoint))
-        column, row = int(x), int(y)
-        if not (0 <= column < size - 1 and 0 <= row < size - 1):
-            continue
-        fx, fy = x - column, y - row
-        light[row : row + 2, column : column + 2] += flux * np.outer((1 - fy, fy), (1 - fx, fx))
-
-
-@cache
-def _transfer(size: int, fwhm_pix: float) -> npt.NDArray[np.complex128]:
-    """Fourier transform of the point-spread function, a Moffat profile."""
-    distance = np.minimum(np.arange(size), size - np.arange(size)).astype(float)
-    scale = fwhm_pix / (2 * np.sqrt(2 ** (1 / MOFFAT_BETA) - 1))
-    profile = (1 + (distance[:, None] ** 2 + distance**2) / scale**2) ** -MOFFAT_BETA
-    return np.fft.rfft2(profile / profile.sum())
+    galaxies: list[Galaxy] = []
+    stars = [np.zeros((0, 3))]
+    for index, scene in enumerate(scenes):
+        row, column = divmod(index, columns)
+        x, y = column * size_pix, row * size_pix
+        galaxies += [replace(galaxy, x=galaxy.x + x, y=galaxy.y + y) for galaxy in scene.galaxies]
+        stars.append(scene.stars + np.array([x, y, 0]))
+    return Scene(None, tuple(galaxies), np.concatenate(stars))
