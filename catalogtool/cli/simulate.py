@@ -65,3 +65,37 @@ def simulate_alerts(  # noqa: PLR0913, PLR0917 - the options of the command
     rows = [("packets", written.packets), *written.classes.items()]
     rows += [(f"broken: {damage}", number) for damage, number in written.broken.items()]
     console.table(output, ("what", "number"), rows)
+
+
+@app.command("hosts")
+def simulate_hosts(
+    count: Annotated[int, typer.Option(min=1, help="How many transients.")],
+    output: Annotated[str, typer.Option(help="Folder to write into; or s3://.")],
+    survey: Annotated[str, typer.Option(help="Survey to simulate.")] = "mock_hosts",
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of everything random. [default: the survey's]")
+    ] = None,
+    *,
+    mosaic: Annotated[
+        bool, typer.Option("--mosaic", help="Write one large image instead of cutouts.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Write simulated wide fields around transients as FITS files, with the truth about hosts.
+
+    The folder gets cutouts/NAME.fits or mosaic.fits with a WCS, labels.csv with the positions of
+    transients and hosts, and galaxies.parquet to match hosts with.
+    """
+    from catalogtool.inputs._simulation.host_files import write_fields, write_mosaic
+    from catalogtool.inputs.simulated_hosts import Format
+    from catalogtool.surveys import load_survey
+
+    source = Format(load_survey(survey), f"simulated_hosts:{count}").with_seed(seed)
+    if mosaic:
+        written = write_mosaic(source, output)
+    else:
+        written = write_fields(source, output, console.new_progress())
+    if as_json:
+        console.result_json(written.to_json())
+        return
+    console.table(output, ("what", "number"), written.to_json().items())

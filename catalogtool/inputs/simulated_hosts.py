@@ -63,7 +63,15 @@ class Format(BaseFormat):
             raise ConfigError(
                 f"{uri}: expected simulated_hosts or simulated_hosts:N with N transients", uri=uri
             )
-        self._count = asked or self._field.transients
+        self.count = asked or self._field.transients
+
+    def with_seed(self, seed: int | None) -> "Format":
+        """As many transients of another sky; None: of the same."""
+        if seed is None:
+            return self
+        field = self._field.model_copy(update={"seed": seed})
+        survey = self.survey.model_copy(update={"host_field": field})
+        return Format(survey, f"simulated_hosts:{self.count}")
 
     @staticmethod
     def recognises(uri: str) -> bool:
@@ -73,11 +81,11 @@ class Format(BaseFormat):
     def list_objects(self) -> Iterator[pa.Table]:
         """Yield the transients; no pixels are drawn."""
         identity = self._identity()
-        for block in range(-(-self._count // _BLOCK)):
+        for block in range(-(-self.count // _BLOCK)):
             rng = open_stream(self.survey.name, self._field.seed, "host-positions", block)
             ra, dec = draw_positions(self._field, _BLOCK, rng)
             is_labelled = rng.random(_BLOCK) < self._field.labelled_share
-            index = np.arange(block * _BLOCK, min((block + 1) * _BLOCK, self._count))
+            index = np.arange(block * _BLOCK, min((block + 1) * _BLOCK, self.count))
             scenes = [self.scene(i) for i in index.tolist()]
             votes = [
                 self._votes(scene) if labelled else None
@@ -86,7 +94,7 @@ class Format(BaseFormat):
             yield pa.table(
                 {
                     "object_id": index,
-                    "source_id": [f"sim-{self.survey.name}-{i:06d}" for i in index.tolist()],
+                    "source_id": [self.name_of(i) for i in index.tolist()],
                     "ra": ra[: len(index)],
                     "dec": dec[: len(index)],
                     "flags": np.zeros(len(index), dtype=np.int32),
@@ -135,8 +143,17 @@ class Format(BaseFormat):
             "host_radius_arcsec": LIGHT_RADII * scene.host.radius_arcsec,
         }
 
+    def name_of(self, index: int) -> str:
+        """The survey's name of a transient."""
+        return f"sim-{self.survey.name}-{index:06d}"
+
+    @staticmethod
+    def class_of(scene: Scene) -> str:
+        """Class of the transient's host."""
+        return HOSTLESS if scene.host is None else scene.host.kind
+
     def _votes(self, scene: Scene) -> list[float]:
-        name = HOSTLESS if scene.host is None else scene.host.kind
+        name = self.class_of(scene)
         return [float(name == other) for other in self.survey.labels.classes]
 
     def _identity(self) -> str:

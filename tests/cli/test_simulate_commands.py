@@ -32,3 +32,22 @@ def test_only_surveys_of_alerts_can_be_written_as_alerts(tmp_path: Path) -> None
         assert isinstance(result.exception, ConfigError)
         assert sentence in str(result.exception)
     assert not list(tmp_path.iterdir())
+
+
+def test_simulated_hosts_are_written_as_cutouts_or_as_a_mosaic(tmp_path: Path) -> None:
+    words = ["simulate", "hosts", "--count", "4", "--seed", "3", "--output"]
+    result = runner.invoke(app, [*words, str(tmp_path / "fields"), "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["transients"] == 4
+    assert len(list((tmp_path / "fields/cutouts").iterdir())) == 4
+    shown = runner.invoke(app, [*words, str(tmp_path / "sky"), "--mosaic"])
+    assert "galaxies" in shown.stdout
+    names = {path.name for path in (tmp_path / "sky").iterdir()}
+    assert names == {"mosaic.fits", "labels.csv", "galaxies.parquet"}
+
+
+def test_only_surveys_of_fields_can_be_written_as_hosts(tmp_path: Path) -> None:
+    words = ["simulate", "hosts", "--count", "1", "--output", str(tmp_path / "x")]
+    result = runner.invoke(app, [*words, "--survey", "sdss"])
+    assert isinstance(result.exception, ConfigError)
+    assert "has no [host_field]" in str(result.exception)
