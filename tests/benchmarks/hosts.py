@@ -1,62 +1,90 @@
 """How well hosts are found: simulated scenes that taught nothing, and real ones.
 
 ``python tests/benchmarks/hosts.py [--scenes 3000] [--test 1000] [--seeds 3] [--epochs 25]
-[--real]``
+[--real] [--picture FILE]``
 
 prints, for hosts of up to 10 arcsec and larger ones, the median and the 90 % error in arcsec and
 the share of errors beyond the host's semi-major axis (but at least an arcsec), for the model's
 answer, the network alone, the nearest source and the smallest directional light radius; then the
-area under the curve of the hostless probability, and how pure and complete matches with the true
-galaxies are for several least probabilities.
+area under the curve of the hostless probability, and how pure and complete matches with a catalog
+of all galaxies that could be seen are for several least probabilities.
 
-The test scenes are other ones than those that teach, and the same
-for all seeds; a seed changes weights, batches and what teaches the weights of candidates.
-``--real`` adds UGC 1333 in two surveys, one by one.
+The test scenes are other ones than those that teach, and the same for all seeds; a seed changes
+weights, batches and what teaches the weights of candidates. A host in a scene without any source
+counts as an error beyond every limit. ``--real`` adds the real scenes that there are, one by one,
+and ``--picture FILE.png`` draws some scenes with what was found.
 """
 
 import argparse
-import os
 import tempfile
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from astropy.io import fits
-from astropy.wcs import WCS
+from hosts_picture import draw_scenes
+from hosts_real import report_real
 from sklearn.metrics import roc_auc_score
 
+from catalogtool.hosts.association import Association
 from catalogtool.hosts.candidates import Found, weigh
-from catalogtool.hosts.sources import directional_radius, find_sources, separation_pix
-from catalogtool.inputs import load_format
+from catalogtool.hosts.crossmatch import Galaxies
+from catalogtool.hosts.sources import directional_radius, separation_pix
 from catalogtool.inputs._simulation.host_scenes import LIGHT_RADII
-from catalogtool.preprocess.pyramid import build_pyramid, centred
+from catalogtool.inputs._simulation.host_scenes import Scene as Drawn
+from catalogtool.inputs.simulated_hosts import Format
+from catalogtool.networks._delight import Delight
 from catalogtool.production.domains import open_domain
 from catalogtool.surveys import load_survey
 from catalogtool.training import hosts
 from catalogtool.training.hosts import CENTRE_PIX, HostSpec, Scene, vote
 
-DATA = Path(os.environ.get("CATALOGTOOL_DATA", "../shared/data"))
 SCALE_ARCSEC = 0.25
+WAYS = ("model", "network", "nearest source", "light radius")
 _LEAST = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99)
 
 
-def scenes_of(seed: int, count: int) -> tuple[list[Scene], np.ndarray]:
-    """Labelled scenes of a simulated sky, and the radii of their hosts in arcsec."""
-    survey = load_survey("mock_hosts")
-    assert survey.host_field is not None
-    field = survey.host_field.model_copy(update={"seed": seed})
-    survey = survey.model_copy(update={"host_field": field})
+class Truth(NamedTuple):
+    """What is true of a scene, beside the place of its host."""
+
+    radius_arcsec: float
+    galaxies: Galaxies
+    name: str | None
+    """Of the host among the galaxies."""
+
+
+class Result(NamedTuple):
+    """Figures of one seed."""
+
+    errors: dict[str, np.ndarray]
+    sizes: np.ndarray
+    auc: float
+    matches: np.ndarray
+    """Probability of the host, whether there is one, whether a galaxy matched, whether it is it."""
+
+
+def scenes_of(seed: int, count: int) -> tuple[list[Scene], list[Truth]]:
+    """Labelled scenes of a simulated sky, and what is true of them."""
     uri = f"simulated_hosts:{count}"
-    domain = open_domain(survey, uri, None, tempfile.mkdtemp(), None).to_data()
+    source = Format(load_survey("mock_hosts"), uri).with_seed(seed)
+    domain = open_domain(source.survey, uri, None, tempfile.mkdtemp(), None).to_data()
     scenes = list(hosts.labelled_scenes(domain, 0, count, 0))
-    source = load_format("simulated_hosts")(survey, uri)
     rows = hosts.draw_unlabelled(domain, count, 0).rows.table.column("row").to_pylist()
-    truth = [source.scene(row).host for row in rows]
-    radii = [np.nan if host is None else LIGHT_RADII * host.radius_arcsec for host in truth]
-    return scenes, np.array(radii)
+    return scenes, [truth_of(source, source.scene(row)) for row in rows]
 
 
-def train(spec: HostSpec, scenes: list[Scene]) -> tuple[object, object]:
+def truth_of(source: Format, drawn: Drawn) -> Truth:
+    """Galaxies that could be seen, around a transient at ra and dec 0."""
+    limit = source.survey.host_field.magnitude_limit_value
+    seen = [galaxy for galaxy in drawn.galaxies if galaxy.magnitude_ab <= limit]
+    sky = np.array([source.sky_position(galaxy.x, galaxy.y, 0, 0) for galaxy in seen])
+    names = [str(index) for index in range(len(seen))]
+    galaxies = Galaxies(sky[:, 0], sky[:, 1], names, np.full(len(seen), np.nan))
+    if drawn.host is None:
+        return Truth(np.nan, galaxies, None)
+    return Truth(LIGHT_RADII * drawn.host.radius_arcsec, galaxies, names[seen.index(drawn.host)])
+
+
+def train(spec: HostSpec, scenes: list[Scene]) -> tuple[Delight, Association]:
     """Network and weights of candidates."""
     order = np.random.default_rng(spec.seed).permutation(len(scenes))
     quarter = len(scenes) // 4
@@ -65,103 +93,87 @@ def train(spec: HostSpec, scenes: list[Scene]) -> tuple[object, object]:
     return network, hosts.fit_association(network, [scenes[i] for i in order[:quarter]])
 
 
-def measure(network: object, association: object, test: list[Scene], radii: np.ndarray) -> dict:
-    """Figures of one seed."""
+def measure(
+    network: Delight, association: Association, test: list[Scene], truths: list[Truth]
+) -> Result:
+    """Figures of one model."""
+    source = Format(load_survey("mock_hosts"), None)
     errors: dict[str, list[float]] = {}
-    sizes, matched, hostless = [], [], []
+    sizes, matches, hostless = [], [], []
     votes = vote(network, np.stack([scene.pyramid for scene in test]))
-    for scene, places, radius in zip(test, votes, radii, strict=True):
-        if not len(scene.sources):
-            continue
-        found = weigh(scene.sources, places, association)
-        hostless.append((scene.host is None, found.p_hostless))
-        if scene.host is None:
-            matched.append((found.p_host, False, False))
-            continue
-        sizes.append(radius)
-        for name, place in answers(scene, found).items():
-            error = float(np.hypot(*(place - scene.host))) * SCALE_ARCSEC
-            errors.setdefault(name, []).append(error)
-        reach = max(1.0, 0.25 * found.a * SCALE_ARCSEC)
-        matched.append((found.p_host, True, errors["model"][-1] <= reach and found.is_detected))
-    return {
-        "errors": {name: np.array(values) for name, values in errors.items()},
-        "sizes": np.array(sizes),
-        "auc": roc_auc_score(*zip(*hostless, strict=True)),
-        "matched": np.array(matched),
-    }
+    for scene, places, truth in zip(test, votes, truths, strict=True):
+        has_host = scene.host is not None
+        found = weigh(scene.sources, places, association) if len(scene.sources) else None
+        hostless.append((not has_host, found.p_hostless if found else 1.0))
+        name = None
+        if found:
+            sky = source.sky_position(*(found.host + CENTRE_PIX), 0, 0)
+            name = truth.galaxies.match(*sky, found.a * SCALE_ARCSEC).get("matched_id")
+        is_right = has_host and name == truth.name
+        matches.append((found.p_host if found else 0, has_host, name is not None, is_right))
+        if has_host:
+            sizes.append(truth.radius_arcsec)
+            for way, place in answers(scene, found).items():
+                error = float(np.hypot(*(place - scene.host))) * SCALE_ARCSEC
+                errors.setdefault(way, []).append(error)
+    found_errors = {way: np.array(values) for way, values in errors.items()}
+    auc = float(roc_auc_score(*zip(*hostless, strict=True)))
+    return Result(found_errors, np.array(sizes), auc, np.array(matches))
 
 
-def answers(scene: Scene, found: Found) -> dict[str, np.ndarray]:
-    """Where each way says that the host is, in pixels."""
+def answers(scene: Scene, found: Found | None) -> dict[str, np.ndarray]:
+    """Where each way says that the host is, in pixels; infinitely far where it cannot say."""
+    if found is None:
+        return dict.fromkeys(WAYS, np.full(2, np.inf))
     sources = scene.sources
     nearest = separation_pix(sources, CENTRE_PIX, CENTRE_PIX).argmin()
     lightest = directional_radius(sources, CENTRE_PIX, CENTRE_PIX).argmin()
     places = np.stack([sources.x, sources.y], axis=1)
-    return {
-        "model": found.host + CENTRE_PIX,
-        "network": found.network + CENTRE_PIX,
-        "nearest source": places[nearest],
-        "light radius": places[lightest],
-    }
+    own = (found.host + CENTRE_PIX, found.network + CENTRE_PIX)
+    return dict(zip(WAYS, (*own, places[nearest], places[lightest]), strict=True))
 
 
-def report(results: list[dict]) -> None:
+def report(results: list[Result]) -> None:
     """Print mean and spread over seeds."""
+    sizes = results[0].sizes
     for low, high in ((0, 10), (10, 60)):
-        for name in results[0]["errors"]:
+        chosen = (sizes > low) & (sizes <= high)
+        for way in WAYS:
             figures = []
             for result in results:
-                chosen = (result["sizes"] > low) & (result["sizes"] <= high)
-                errors, sizes = result["errors"][name][chosen], result["sizes"][chosen]
-                beyond = 100 * (errors > np.maximum(sizes, 1)).mean()
+                errors = result.errors[way][chosen]
+                beyond = 100 * (errors > np.maximum(sizes[chosen], 1)).mean()
                 figures.append((np.median(errors), np.quantile(errors, 0.9), beyond))
-            mean, spread = np.mean(figures, axis=0), np.std(figures, axis=0, ddof=1)
+            middle, most, beyond = spread(figures)
             print(
-                f"{low:>2}-{high} arcsec ({chosen.sum()}) {name:<15} median {mean[0]:.2f} ± "
-                f"{spread[0]:.2f}, 90 % {mean[1]:.2f} ± {spread[1]:.2f}, beyond the semi-major "
-                f"axis {mean[2]:.1f} ± {spread[2]:.1f} %",
+                f"{low:>2}-{high} arcsec ({chosen.sum()}) {way:<15} median {middle}, 90 % {most}, "
+                f"beyond the semi-major axis {beyond} %",
                 flush=True,
             )
-    auc = [result["auc"] for result in results]
-    print(f"hostless: area under the curve {np.mean(auc):.3f} ± {np.std(auc, ddof=1):.3f}")
+    (auc,) = spread([(result.auc,) for result in results], digits=3)
+    print(f"hostless: area under the curve {auc}")
     for least in _LEAST:
-        pure, complete = [], []
+        figures = []
         for result in results:
-            p, has_host, is_right = result["matched"].T
-            taken = p >= least
-            pure.append(100 * (1 - is_right[taken].mean()))
-            complete.append(100 * is_right[taken].sum() / has_host.sum())
+            p, has_host, is_matched, is_right = result.matches.T
+            taken = (p >= least) & (is_matched > 0)
+            wrong = 100 * (1 - is_right[taken].mean())
+            figures.append((wrong, 100 * is_right[taken].sum() / has_host.sum()))
+        wrong, complete = spread(figures)
         print(
-            f"matches from probability {least:.2f} on: contamination {np.mean(pure):.2f} ± "
-            f"{np.std(pure, ddof=1):.2f} %, completeness {np.mean(complete):.1f} %"
+            f"matches from probability {least:.2f} on: contamination {wrong} %, "
+            f"completeness {complete} %"
         )
 
 
-def real_scenes(network: object, association: object) -> None:
-    """UGC 1333, whose centre is known, with the transient where SN 2006ob was."""
-    transient, centre = (27.95046, 0.26342), (27.95212, 0.26383)
-    for path in sorted((DATA / "transient-hosts/ugc1333-images").glob("*.fits.gz")):
-        with fits.open(path) as hdus:
-            hdu = next(h for h in hdus if h.data is not None and h.data.ndim == 2)
-            image, wcs = hdu.data.astype(np.float32), WCS(hdu.header)
-        column, row = (round(float(v)) for v in wcs.all_world2pix(*transient, 0))
-        half = 240
-        padded = np.pad(image, half, constant_values=np.nan)
-        cut = padded[row : row + 2 * half, column : column + 2 * half]
-        sources = find_sources(centred(cut, np.nan), np.zeros((480, 480), dtype=bool))
-        if not len(sources):
-            print(f"{path.name}: no source")
-            continue
-        found = weigh(sources, vote(network, build_pyramid(sources)[None])[0], association)
-        x, y = wcs.all_world2pix(*centre, 0)
-        truth = np.array([float(x) - column, float(y) - row])
-        error = float(np.hypot(*(found.host - truth))) * SCALE_ARCSEC
-        print(
-            f"{path.name}: host {np.hypot(*truth) * SCALE_ARCSEC:.1f} arcsec away, error "
-            f"{error:.2f} arcsec, probability {found.p_host:.2f}, scatter "
-            f"{found.scatter * SCALE_ARCSEC:.2f} arcsec"
-        )
+def spread(figures: list[tuple[float, ...]], digits: int = 2) -> list[str]:
+    """Mean and standard deviation of each figure over the seeds."""
+    middles = np.mean(figures, axis=0)
+    if len(figures) == 1:
+        return [f"{middle:.{digits}f}" for middle in middles]
+    widths = np.std(figures, axis=0, ddof=1)
+    pairs = zip(middles, widths, strict=True)
+    return [f"{middle:.{digits}f} ± {width:.{digits}f}" for middle, width in pairs]
 
 
 def main() -> None:
@@ -171,21 +183,24 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=25)
     parser.add_argument("--real", action="store_true")
+    parser.add_argument("--picture")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     teaching, _ = scenes_of(1, arguments.scenes)
-    test, radii = scenes_of(2, arguments.test)
+    test, truths = scenes_of(2, arguments.test)
     survey = load_survey("mock_hosts")
     source = open_domain(survey, "simulated_hosts:1", None, tempfile.mkdtemp(), None).to_data()
     spec = HostSpec(source=source, band=0, scenes=arguments.scenes, epochs=arguments.epochs)
     results = []
     for seed in range(arguments.seeds):
         model = train(spec.model_copy(update={"seed": seed}), teaching)
-        results.append(measure(*model, test, radii))
+        results.append(measure(*model, test, truths))
         one = results[-1]
-        print(f"seed {seed}: median error {np.median(one['errors']['model']):.2f}", flush=True)
+        print(f"seed {seed}: median error {np.median(one.errors['model']):.2f}", flush=True)
         if arguments.real:
-            real_scenes(*model)
+            report_real(*model)
+        if arguments.picture and seed == 0:
+            draw_scenes(*model, test, arguments.picture)
     report(results)
 
 
