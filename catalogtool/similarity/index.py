@@ -111,19 +111,21 @@ def _open_index(embeddings: Embeddings, folder: str) -> tuple[Any, float]:
     record = _read_record(record_uri, embeddings.identity)
     if record is not None:
         try:
-            index = faiss.deserialize_index(np.frombuffer(storage.read_bytes(file_uri), np.uint8))
+            index: Any = faiss.deserialize_index(
+                np.frombuffer(storage.read_bytes(file_uri), np.uint8)
+            )
         except (RuntimeError, StorageError) as error:
             log.warning("%s: is built again: %s", file_uri, error)
         else:
             index.nprobe = _PROBES
             return index, record.recall
-    index, record = build(embeddings)
+    index, made = build(embeddings)
     with tempfile.TemporaryDirectory(prefix="catalogtool-index-") as scratch:
         path = Path(scratch) / "index.faiss"
         faiss.write_index(index, str(path))
         storage.upload_file(path, file_uri)
-    storage.write_bytes(record_uri, canonical_json(record.to_json()).encode())
-    return index, record.recall
+    storage.write_bytes(record_uri, canonical_json(made.to_json()).encode())
+    return index, made.recall
 
 
 def _read_record(uri: str, identity: str) -> IndexRecord | None:
