@@ -128,7 +128,7 @@ def test_hosts_of_the_table_reach_the_facts(tmp_path: Path) -> None:
 
 def test_mosaics_without_positions_say_what_to_give(tmp_path: Path) -> None:
     write_mosaic(tmp_path / "a.fits", wcs_of(150, 2, 60), 60)
-    with pytest.raises(LabelError, match="--labels .* name, ra and dec"):
+    with pytest.raises(LabelError, match=r"--labels .* name, ra and dec"):
         list(Format(survey(), str(tmp_path)).list_objects())
 
 
