@@ -11,6 +11,7 @@ from catalogtool.inputs._fits import orientation_of
 
 FloatArray = npt.NDArray[np.float64]
 
+_SCALED = ("BSCALE", "BZERO", "BLANK")
 _PROTECTED = (OSError, ValueError, TypeError, KeyError, IndexError, RuntimeError, EOFError)
 """What damaged files make astropy raise."""
 
@@ -43,12 +44,16 @@ class Mosaic:
         self._open = ExitStack()
         try:
             where = storage.normalise(uri) if storage.is_local(uri) else storage.open_input(uri)
-            hdus = self._open.enter_context(fits.open(where, lazy_load_hdus=True))
+            hdus = self._open.enter_context(fits.open(where, lazy_load_hdus=True, memmap=True))
             self._hdu = _image(hdus, hdu)
             header = self._hdu.header
             self.shape: tuple[int, int] = tuple(self._hdu.shape)
             self.wcs = WCS(header).celestial
             self.orientation = orientation_of(header)
+            # A section is read row by row; pixels that are stored as they are need no reading.
+            is_plain = storage.is_local(uri) and not {"ZIMAGE", *_SCALED} & {*self._hdu.header}
+            is_plain &= isinstance(self._hdu, fits.PrimaryHDU | fits.ImageHDU)
+            self._pixels = self._hdu.data if is_plain else self._hdu.section
         except _PROTECTED as error:
             self._open.close()
             raise DamagedMosaicError(f"{uri}: {type(error).__name__}: {error}") from error
@@ -92,7 +97,7 @@ class Mosaic:
         found = np.full((size, size), np.nan, dtype=np.float32)
         if x0 < x1 and y0 < y1:
             try:
-                found[y0 - top : y1 - top, x0 - left : x1 - left] = self._hdu.section[y0:y1, x0:x1]
+                found[y0 - top : y1 - top, x0 - left : x1 - left] = self._pixels[y0:y1, x0:x1]
             except _PROTECTED as error:
                 raise DamagedMosaicError(f"{self.uri}: {error}") from error
         return found, (x1 - x0, y1 - y0) != (size, size)
