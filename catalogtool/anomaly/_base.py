@@ -1,7 +1,7 @@
 """The interface of anomaly methods: fit on features of known classes, score any others."""
 
 from abc import ABC, abstractmethod
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +10,7 @@ from catalogtool.config._base import Settings
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
-Arrays = dict[str, npt.NDArray[np.generic]]
+Arrays = dict[str, npt.NDArray[Any]]
 
 
 class MethodOptions(Settings):
@@ -49,6 +49,7 @@ class Method(ABC):
     def distances(self, features: FloatArray) -> FloatArray | None:
         """Distances from each class, shape (M, K); None where the method knows no classes."""
         del features
+        return None
 
     @abstractmethod
     def to_arrays(self) -> Arrays:

@@ -143,7 +143,8 @@ def _reconstruction(
     network: Autoencoder, inputs: torch.Tensor, index: torch.Tensor
 ) -> torch.Tensor:
     del index
-    return ((network(inputs) - inputs) ** 2).mean()
+    loss: torch.Tensor = ((network(inputs) - inputs) ** 2).mean()
+    return loss
 
 
 def run_padded(run: Callable[[torch.Tensor], torch.Tensor], features: FloatArray) -> FloatArray:

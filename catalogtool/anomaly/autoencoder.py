@@ -35,7 +35,8 @@ class Method(_base.Method):
     def score(self, features: FloatArray) -> FloatArray:
         """Summed squared error of the reconstruction."""
         error = run_padded(self.network, features) - features
-        return (error**2).sum(axis=1)
+        summed: FloatArray = (error**2).sum(axis=1)
+        return summed
 
     def to_arrays(self) -> Arrays:
         """Weights of the network."""

@@ -57,7 +57,8 @@ class Method(_base.Method):
             np.log(np.maximum(member.score(features), 0) / mean + _FLOOR)
             for member, mean in zip(self.members, self.means, strict=True)
         ]
-        return np.mean(scores, axis=0).astype(np.float32)
+        mean: FloatArray = np.mean(scores, axis=0).astype(np.float32)
+        return mean
 
     def distances(self, features: FloatArray) -> FloatArray | None:
         """Those of the first method that knows classes."""

@@ -39,7 +39,8 @@ class Method(_base.Method):
     def score(self, features: FloatArray) -> FloatArray:
         """Squared distance from the centre."""
         embedded = run_padded(self.network.encoder, features)
-        return ((embedded - self.centre) ** 2).sum(axis=1)
+        squared: FloatArray = ((embedded - self.centre) ** 2).sum(axis=1)
+        return squared
 
     def to_arrays(self) -> Arrays:
         """Weights and centre."""

@@ -50,7 +50,8 @@ class Method(_base.Method):
 
     def score(self, features: FloatArray) -> FloatArray:
         """Distance from the nearest class."""
-        return self.distances(features).min(axis=1)
+        nearest: FloatArray = self.distances(features).min(axis=1)
+        return nearest
 
     def distances(self, features: FloatArray) -> FloatArray:
         """Squared distance from each class."""

@@ -56,12 +56,14 @@ class Method(_base.Method):
 
     def score(self, features: FloatArray) -> FloatArray:
         """Squared distance from the nearest centre."""
-        return self.distances(features).min(axis=1)
+        nearest: FloatArray = self.distances(features).min(axis=1)
+        return nearest
 
     def distances(self, features: FloatArray) -> FloatArray:
         """Squared distance from each centre."""
         embedded = run_padded(self.network.encoder, features)
-        return ((embedded[:, None] - self.centres) ** 2).sum(axis=2)
+        squared: FloatArray = ((embedded[:, None] - self.centres) ** 2).sum(axis=2)
+        return squared
 
     def to_arrays(self) -> Arrays:
         """Weights and centres."""
@@ -95,7 +97,7 @@ def fit_spheres(
 
     def loss(network: Autoencoder, inputs: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
         embedded = network.encoder(inputs)
-        terms = ((embedded - targets[index]) ** 2).sum(dim=1)
+        terms: torch.Tensor = ((embedded - targets[index]) ** 2).sum(dim=1)
         if reconstruction:
             restored = network.decoder(embedded)
             terms = terms + reconstruction * ((restored - inputs) ** 2).sum(dim=1)

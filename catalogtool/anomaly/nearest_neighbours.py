@@ -69,4 +69,5 @@ def _distance(tree: KDTree, features: FloatArray, neighbour: int) -> FloatArray:
     """Distance from the k-th nearest point, or the farthest of fewer."""
     k = min(neighbour, tree.n)
     found, _ = tree.query(features, k=[k])
-    return found[:, 0].astype(np.float32)
+    distances: FloatArray = found[:, 0].astype(np.float32)
+    return distances

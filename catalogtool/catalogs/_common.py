@@ -81,7 +81,8 @@ def usable(rows: pa.Table, predictions: Predictions) -> tuple[BoolArray, IntArra
     """Which objects have pixels that a model could use (N,), and the objects' flags (N,)."""
     flags = row_flags(rows, predictions)
     unflagged: BoolArray = (flags & int(FATAL)) == 0
-    return unflagged.any(axis=1), object_flags(flags, unflagged)
+    some: BoolArray = np.asarray(unflagged.any(axis=1))
+    return some, object_flags(flags, unflagged)
 
 
 def vectors(values: FloatArray) -> pa.Array:

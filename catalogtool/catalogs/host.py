@@ -217,7 +217,7 @@ def finalize(context: CatalogContext, rows: pa.Table, predictions: Predictions) 
 
 
 def _numbers(values: pa.ChunkedArray) -> np.ndarray:
-    return pc.fill_null(values, 0).to_numpy().astype(np.float64)
+    return np.asarray(pc.fill_null(values, 0), dtype=np.float64)
 
 
 CATALOG = CatalogKind(

@@ -1,6 +1,6 @@
 """The command that chooses an adaptation method by evidence."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,6 +18,7 @@ from catalogtool.cli.options import (
 from catalogtool.cli.running import Place, run
 
 if TYPE_CHECKING:
+    from catalogtool.config.anomaly import AnomalyCompareConfig
     from catalogtool.config.compare import CompareConfig
     from catalogtool.production.outcome import Outcome
     from catalogtool.progress import Progress
@@ -25,8 +26,15 @@ if TYPE_CHECKING:
 
 def compare(  # noqa: PLR0913, PLR0917 - the options of a main command
     survey: Annotated[
-        list[str], typer.Option(help="Target survey, name or file; may be given several times.")
-    ],
+        list[str] | None,
+        typer.Option(help="Target survey, name or file; may be given several times."),
+    ] = None,
+    catalog: Annotated[
+        Literal["anomaly"] | None,
+        typer.Option(
+            help="anomaly: compare anomaly methods, with one class after the other left out."
+        ),
+    ] = None,
     methods: Annotated[
         str | None,
         typer.Option(help="Adaptation methods, separated by commas. [default: all that fit]"),
@@ -64,12 +72,19 @@ def compare(  # noqa: PLR0913, PLR0917 - the options of a main command
     insecure_cluster: InsecureCluster = False,
     as_json: Json = False,
 ) -> None:
-    """Measure adaptation methods on a target survey's own labels, and say which one to take."""
+    """Measure adaptation or anomaly methods on one's own labels, and say which one to take."""
+    if catalog == "anomaly":
+        config = _anomaly_config(input_, labels, output, methods, (seeds, workers))
+        _show(
+            run(_anomaly_work, config, Place(None, None, shared_disk=False, insecure=False)),
+            as_json=as_json,
+        )
+        return
     from catalogtool.config._base import build_settings
     from catalogtool.config.compare import CompareConfig
 
     values = {
-        "surveys": survey,
+        "surveys": survey or (),
         "all_pairs": all_pairs,
         "methods": methods and _words(methods),
         "shots": _words(shots),
@@ -89,6 +104,36 @@ def compare(  # noqa: PLR0913, PLR0917 - the options of a main command
     place = Place(cluster, runtime, shared_disk=shared_disk, insecure=insecure_cluster)
     outcome = run(_work, config, place)
     _show(outcome, as_json=as_json)
+
+
+def _anomaly_config(
+    input_: str | None,
+    labels: str | None,
+    output: str,
+    methods: str | None,
+    numbers: tuple[int, int | None],
+) -> "AnomalyCompareConfig":
+    from catalogtool.config._base import build_settings
+    from catalogtool.config.anomaly import AnomalyCompareConfig
+
+    values = {
+        "input": input_,
+        "labels": labels,
+        "output": output,
+        "methods": methods and _words(methods),
+        "seeds": numbers[0],
+        "workers": numbers[1],
+    }
+    given = {key: value for key, value in values.items() if value is not None}
+    return build_settings(
+        AnomalyCompareConfig, given, where="catalogtool compare --catalog anomaly"
+    )
+
+
+def _anomaly_work(config: "AnomalyCompareConfig", progress: "Progress") -> "Outcome":
+    from catalogtool.distributed.anomaly_compare import compare_anomalies
+
+    return compare_anomalies(config, progress)
 
 
 def _work(config: "CompareConfig", progress: "Progress") -> "Outcome":

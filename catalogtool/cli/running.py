@@ -9,12 +9,13 @@ import typer
 from catalogtool.cli import console
 
 if TYPE_CHECKING:
+    from catalogtool.config.anomaly import AnomalyCompareConfig
     from catalogtool.config.compare import CompareConfig
     from catalogtool.config.run import RunConfig
     from catalogtool.production.outcome import Outcome
     from catalogtool.progress import Progress
 
-C = TypeVar("C", "RunConfig", "CompareConfig")
+C = TypeVar("C", "RunConfig", "CompareConfig", "AnomalyCompareConfig")
 
 
 @dataclass(frozen=True)

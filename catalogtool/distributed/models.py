@@ -1,5 +1,7 @@
 """The models of a production: those that are there, and those that have to be made."""
 
+from typing import Any
+
 import ray
 
 from catalogtool import storage
@@ -70,7 +72,7 @@ def _is_there(folder: str) -> bool:
     return storage.exists(storage.join(folder, RECORD_FILE))
 
 
-def _finish(task: ray.remote_function.RemoteFunction, *args: object) -> None:
+def _finish(task: Any, *args: object) -> None:  # noqa: ANN401 - a remote function
     """Run a task somewhere on the cluster, and raise what it raises."""
     try:
         ray.get(task.remote(*args))

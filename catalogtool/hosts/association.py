@@ -115,7 +115,8 @@ class Association:
         """Probability of every source, and last that of none of them; shape (S + 1,)."""
         utility = np.append(field.terms @ self.source_weights, field.nobody @ self.nobody_weights)
         weights = np.exp(utility - utility.max())
-        return weights / weights.sum()
+        probabilities: Floats = weights / weights.sum()
+        return probabilities
 
     @classmethod
     def fit(cls, fields: list[Field], hosts: list[int]) -> Self:

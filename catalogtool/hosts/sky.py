@@ -64,4 +64,5 @@ def offsets_between(ra: Floats, dec: Floats, to_ra: Floats, to_dec: Floats) -> F
     cosine = np.sin(dec0) * np.sin(dec1) + np.cos(dec0) * np.cos(dec1) * np.cos(ra1 - ra0)
     xi = np.cos(dec1) * np.sin(ra1 - ra0) / cosine
     eta = (np.cos(dec0) * np.sin(dec1) - np.sin(dec0) * np.cos(dec1) * np.cos(ra1 - ra0)) / cosine
-    return np.degrees(np.stack([xi, eta], axis=1)) * 3600
+    offsets: Floats = np.degrees(np.stack([xi, eta], axis=1)) * 3600
+    return offsets

@@ -75,15 +75,19 @@ def find_sources(image: Image, mask: BoolArray) -> Sources:
     Sources
         None where nothing is valid, or nothing stands out.
     """
-    excluded = mask | ~np.isfinite(image)
-    filled = np.where(excluded, 0, image).astype(np.float32)
-    if excluded.all() or filled.min() == filled.max():
+    excluded: BoolArray | None = mask | ~np.isfinite(image)
+    if excluded.any():
+        filled = np.where(excluded, 0, image).astype(np.float32)
+    else:  # detection is faster without a mask
+        excluded, filled = None, np.ascontiguousarray(image, dtype=np.float32)
+    if filled.min() == filled.max():
         return _nothing(filled)
     mesh = min(MESH_PIX, *image.shape)
     settings = {"bw": mesh, "bh": mesh, "fw": _FILTER_MESHES, "fh": _FILTER_MESHES}
     background = sep.Background(filled, mask=excluded, **settings)
     flat = filled - background.back(dtype=np.float32)
-    flat[excluded] = 0
+    if excluded is not None:
+        flat[excluded] = 0
     noise = float(background.globalrms)
     if not noise > 0:
         return _nothing(flat)

@@ -132,7 +132,7 @@ class HostPredictor:
 
 
 def _numbers(column: pa.ChunkedArray) -> Floats:
-    return pc.fill_null(column, float("nan")).to_numpy().astype(np.float64)
+    return np.asarray(pc.fill_null(column, float("nan")), dtype=np.float64)
 
 
 def _known(value: object) -> object:

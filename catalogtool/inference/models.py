@@ -33,7 +33,7 @@ class RunModels:
     @property
     def ids(self) -> dict[str, str]:
         """Identities by what the models make, see `CatalogKind.maker`."""
-        found = {}
+        found: dict[str, str] = {}
         if self.network is not None:
             found |= {"network": self.network.model_id, "features": self.network.model_id}
         if self.scorer is not None:

@@ -1,7 +1,7 @@
 """Cutouts in; class probabilities, features and scores out."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -122,7 +122,9 @@ class Predictor:
         return (p / p.sum(dim=1, keepdim=True)).float().numpy(), features.numpy()
 
 
-def mean_features(features: FloatArray, owner: IntArray, count: int) -> FloatArray:
+def mean_features(
+    features: FloatArray, owner: npt.NDArray[np.integer[Any]], count: int
+) -> FloatArray:
     """Mean features of each object.
 
     Parameters

@@ -152,8 +152,8 @@ def _predict(predictor: Predictor, domain: DomainData, rows: pa.Table) -> Iterat
 def _class_index(rows: pa.Table, predictions: Predictions, domain: DomainData) -> IntArray:
     """Class of the label, or else the most probable one, of each object."""
     votes = votes_of(rows, domain.survey)
-    labelled = np.isfinite(votes)
-    p = np.where(labelled.any(axis=(1, 2))[:, None, None], votes, predictions.probabilities)
+    is_labelled = np.asarray(np.isfinite(votes).any(axis=(1, 2)))
+    p = np.where(is_labelled[:, None, None], votes, predictions.probabilities)
     index: IntArray = np.nansum(p, axis=1).argmax(axis=1)
     return index
 

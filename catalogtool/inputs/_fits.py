@@ -181,6 +181,21 @@ def position_of(header: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[floa
     return position if np.isfinite(position).all() else None
 
 
+def orientation_of(header: Mapping[str, Any]) -> FloatArray | None:
+    """Arcsec to the east and to the north per pixel along columns and rows.
+
+    Returns
+    -------
+    ndarray, shape (2, 2), or None
+        None if the header has no celestial coordinates. Of projections other than the tangent
+        plane it is exact at the reference pixel.
+    """
+    if "CRVAL1" not in header or not str(header.get("CTYPE1", "")).startswith("RA--"):
+        return None
+    matrix = _linear_part(header) * 3600
+    return matrix if np.isfinite(matrix).all() and np.linalg.det(matrix) != 0 else None
+
+
 def _tan_to_sky(header: Mapping[str, Any], pixel: FloatArray) -> tuple[float, float]:
     reference = np.array([header.get(f"CRPIX{axis}", 0.0) for axis in (1, 2)])
     xi, eta = np.radians(_linear_part(header) @ (pixel - reference))

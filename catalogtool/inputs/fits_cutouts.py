@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -11,12 +12,21 @@ from catalogtool.errors import ManifestError, StorageError
 from catalogtool.flags import Flag
 from catalogtool.inputs._base import Cutouts
 from catalogtool.inputs._base import Format as BaseFormat
-from catalogtool.inputs._fits import DamagedFitsError, FitsImages, open_fits, position_of
+from catalogtool.inputs._fits import (
+    DamagedFitsError,
+    FitsImages,
+    FloatArray,
+    open_fits,
+    orientation_of,
+    position_of,
+)
+from catalogtool.inputs._host_facts import HostLabels, wants_host_facts
 from catalogtool.inputs._listing import ListedObject, files_ending, manifest_table
 from catalogtool.inputs._names import FITS_ENDINGS, first_few, parse_name
 from catalogtool.inputs._planes import Plane, fit_plane, place, storage_flag
 from catalogtool.inputs._times import observed_mjd_of
 from catalogtool.inputs.labels import LabelTable, read_labels
+from catalogtool.surveys._definition import Survey
 
 _OBJECTS_PER_TABLE = 256
 _FILES_AT_ONCE = 256
@@ -35,6 +45,11 @@ class _Sighting(NamedTuple):
 
 class Format(BaseFormat):
     """A folder, a prefix or a single file of FITS cutouts."""
+
+    def __init__(self, survey: Survey, uri: str | None, labels_uri: str | None = None) -> None:
+        super().__init__(survey, uri, labels_uri)
+        is_asked = wants_host_facts(survey)
+        self._host_labels = HostLabels.read(labels_uri, survey) if is_asked else None
 
     @staticmethod
     def recognises(uri: str) -> bool:
@@ -163,6 +178,7 @@ class Format(BaseFormat):
             for index, uris in enumerate(rows.column("uris").to_pylist())
             for file, uri in enumerate(uris)
         ]
+        orientations: list[FloatArray | None] = [None] * rows.num_rows
         single = [len(uris) == 1 for uris in rows.column("uris").to_pylist()]
         for start in range(0, len(wanted), _FILES_AT_ONCE):
             chunk = wanted[start : start + _FILES_AT_ONCE]
@@ -171,9 +187,14 @@ class Format(BaseFormat):
             for index, file, uri in chunk:
                 bands = range(len(self.survey.bands)) if single[index] else (file,)
                 planes = self._planes(contents[uri], bands) if uri else [Flag.MISSING_BAND]
+                if self._host_labels is not None and uri and orientations[index] is None:
+                    orientations[index] = _orientation(contents[uri])
                 for band, plane in zip(bands, planes, strict=True):
                     place(cutouts, index, band, plane)
-        return cutouts
+        if self._host_labels is None:
+            return cutouts
+        names = rows.column("source_id").to_pylist()
+        return replace(cutouts, facts=self._host_labels.facts(names, orientations))
 
     def _planes(self, data: bytes | StorageError, bands: Sequence[int]) -> list[Plane | Flag]:
         if isinstance(data, StorageError):
@@ -195,6 +216,17 @@ class Format(BaseFormat):
         else:
             return Flag.MISSING_BAND
         return fit_plane(images.pixels(image), self.survey.cutout_size_pix)
+
+
+def _orientation(data: bytes | StorageError) -> FloatArray | None:
+    """How the first image of a file lies on the sky."""
+    if isinstance(data, StorageError):
+        return None
+    try:
+        with open_fits(data) as images:
+            return orientation_of(images.header(0)) if images.names else None
+    except DamagedFitsError:
+        return None
 
 
 def _identity(identities: Sequence[str]) -> str:

@@ -95,6 +95,18 @@ class LabelTable:
             )
 
 
+def read_label_rows(uri: str, survey: Survey) -> tuple[list[CutoutName], pa.Table]:
+    """Rows of a label table as they are, and the object that each is about.
+
+    Raises
+    ------
+    LabelError
+        If the table cannot be read, or names do not fit the pattern.
+    """
+    table = _read_table(uri, survey)
+    return _parse_names(uri, table, survey), table
+
+
 def read_labels(uri: str, survey: Survey) -> LabelTable:
     """Read a label table: CSV or Parquet, one row per object, or per object and band.
 
@@ -112,8 +124,7 @@ def read_labels(uri: str, survey: Survey) -> LabelTable:
         If columns are missing, names do not fit the pattern or occur twice, or fractions are
         outside [0, 1] or do not sum to 1.
     """
-    table = _read_table(uri, survey)
-    names = _parse_names(uri, table, survey)
+    names, table = read_label_rows(uri, survey)
     index: dict[str, int] = {}
     entries = np.array([index.setdefault(n.source_id, len(index)) for n in names], dtype=np.int64)
     table_votes = _table_votes(uri, table, survey)

@@ -99,4 +99,5 @@ def _embed(run: RunLayout, uri: str) -> FloatArray:
     assert features is not None
     if features.shape[1] == 0 or not np.isfinite(features[0]).all():
         raise DataError(f"{uri}: has no pixels that the network could use; give another cutout")
-    return features[0]
+    embedding: FloatArray = features[0]
+    return embedding

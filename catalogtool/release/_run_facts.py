@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from catalogtool import storage
+from catalogtool.catalogs import load_kind
 from catalogtool.config._base import build_settings
 from catalogtool.config.training import TrainingSpec
 from catalogtool.errors import CatalogtoolError, ConfigError, ReleaseError, StorageError
@@ -48,13 +49,16 @@ class RunFacts:
             "kind": kind,
             "collection_sha256": self.catalogs[kind],
             "inputs": {"manifest_identity": record["manifest_identity"], "list": "inputs.parquet"},
-            "model": self._model_card(),
+            "model": self._model_card(kind),
             "calibration": record.get("calibration", "none"),
             "simulated_cutouts": self.simulated_cutouts,
             "simulated_training": self.simulated_training,
         }
 
-    def _model_card(self) -> dict[str, Any]:
+    def _model_card(self, kind: str) -> dict[str, Any]:
+        maker = load_kind(kind).maker
+        if maker in ("scorer", "hosts"):
+            return self._other_card(str(self.record[f"{maker}_uri"]), maker)
         where = storage.join(self.record["model_uri"], "run.json")
         try:
             model = json.loads(storage.read_bytes(where))
@@ -74,6 +78,20 @@ class RunFacts:
                 f"{where}: the model of the run cannot be described: {error}; publish from where "
                 "the run was made"
             ) from error
+
+    def _other_card(self, folder: str, maker: str) -> dict[str, Any]:
+        """Card of a model that names no classes."""
+        where = storage.join(folder, "run.json")
+        model = _read_json(where, f"{where}: is missing; publish from where the run was made")
+        spec = model["spec"]
+        return {
+            "model_id": model["model_id"],
+            "weights_sha256": model["weights_sha256"],
+            "network": spec["network"] if maker == "scorer" else "delight",
+            "method": spec["method"] if maker == "scorer" else "candidates",
+            "code_version": spec["code_version"],
+            "metrics": model.get("metrics", {}),
+        }
 
 
 def find_run(place: str, survey: str | None) -> RunFacts:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -234,8 +235,15 @@ def _are_equal(found: pa.Table, wanted: pa.Table) -> bool:
     vectors = [f.name for f in wanted.schema if pa.types.is_fixed_size_list(f.type)]
     if not found.drop_columns(vectors).equals(wanted.drop_columns(vectors)):
         return False
-    pairs = ([pc.list_flatten(t.column(name)) for t in (found, wanted)] for name in vectors)
-    return all(np.array_equal(*map(np.asarray, pair), equal_nan=True) for pair in pairs)
+    return all(
+        np.array_equal(_numbers(found, name), _numbers(wanted, name), equal_nan=True)
+        for name in vectors
+    )
+
+
+def _numbers(table: pa.Table, vectors: str) -> npt.NDArray[np.floating[Any]]:
+    """All numbers of a column of vectors."""
+    return np.asarray(pc.list_flatten(table.column(vectors)))
 
 
 def _read_files(table: Table, paths: list[str], schema: pa.Schema) -> pa.Table:

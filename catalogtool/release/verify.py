@@ -27,6 +27,7 @@ _CHUNK_BYTES = 8 << 20
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 """Odd numbers that spread ids over 64 bits."""
 _SHOWN = 3
+_PROPERTIES = ".properties"
 _REQUIRED = {
     COLLECTION: ("obs_collection", "hats_primary_table_url", "all_margins", "default_margin"),
     "primary": (
@@ -115,13 +116,18 @@ def verify(catalog_uri: str, ledger: LedgerTotals | None = None) -> Verification
         ("partitions listed", lambda: _check_partitions(collection)),
         ("voparquet metadata", lambda: _check_voparquet(collection)),
     ]
-    if collection.properties.get("all_extensions"):
+    if {*_top(collection, _PROPERTIES)} - {COLLECTION}:
         small.append(("extensions linked", lambda: _check_links(collection)))
     if storage.is_local(catalog_uri):
         small.insert(0, ("hats strict", lambda: _check_hats(collection)))
     checks = [_guarded(name, check) for name, check in small]
     checks += _guarded_rows(collection, ledger)
     return VerificationReport(catalog_uri, tuple(checks))
+
+
+def _top(collection: Collection, ending: str) -> Iterator[str]:
+    """Files beside the tables with such an ending."""
+    return (name for name in collection.names if "/" not in name and name.endswith(ending))
 
 
 def _guarded(name: str, check: Callable[[], Check]) -> Check:

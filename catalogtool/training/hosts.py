@@ -245,7 +245,8 @@ def vote(network: Delight, pyramids: npt.NDArray[np.float32]) -> Floats:
         found = [network.votes(torch.from_numpy(pyramid[None])) for pyramid in pyramids]
     if not found:
         return np.zeros((0, VARIANTS, 2))
-    return torch.cat(found).double().numpy() + MIDDLE_PIX
+    places: Floats = torch.cat(found).double().numpy() + MIDDLE_PIX
+    return places
 
 
 def fit_association(network: Delight, scenes: list[Scene]) -> Association:
