@@ -14,12 +14,15 @@ _SOFTENING = 5  # noise levels below which brightness is shown linearly
 
 
 def draw_scenes(network: Delight, association: Association, scenes: list[Scene], path: str) -> None:
-    """Draw the first scenes: an arrow to the host that was found, a ring around the true one."""
+    """Draw hosts from the nearest to the farthest, evenly by rank, and a scene without one.
+
+    Arrows point to the host that was found; rings are around the true one.
+    """
     mpl.use("agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(ROWS, COLUMNS, figsize=(2.6 * COLUMNS, 2.75 * ROWS))
-    shown = [scene for scene in scenes if len(scene.sources)][: COLUMNS * ROWS]
+    figure, axes = plt.subplots(ROWS, COLUMNS, figsize=(2.6 * COLUMNS, 2.95 * ROWS), layout="tight")
+    shown = _spread(scenes, COLUMNS * ROWS - 1)
     half = CENTRE_PIX * SCALE_ARCSEC
     for axis, scene in zip(axes.flat, shown, strict=True):
         image = np.arcsinh(scene.sources.image / (_SOFTENING * scene.sources.noise))
@@ -27,7 +30,7 @@ def draw_scenes(network: Delight, association: Association, scenes: list[Scene],
         axis.imshow(image, cmap="gray_r", origin="lower", extent=extent, vmin=-0.4, vmax=3)
         found = weigh(scene.sources, vote(network, scene.pyramid[None])[0], association)
         x, y = found.host * SCALE_ARCSEC
-        style = {"color": "tab:red", "width": 0.25, "head_width": 2.5}
+        style = {"color": "tab:red", "width": 0.2, "head_width": 1.8}
         axis.arrow(0, 0, x, y, length_includes_head=True, **style)
         axis.plot(0, 0, "+", color="tab:blue")
         title = f"P(host) {found.p_host:.2f}, P(none) {found.p_hostless:.2f}"
@@ -41,6 +44,14 @@ def draw_scenes(network: Delight, association: Association, scenes: list[Scene],
         axis.set_title(title, fontsize=7.5)
         axis.set_xticks([])
         axis.set_yticks([])
-    figure.tight_layout()
     figure.savefig(path, dpi=80)
     plt.close(figure)
+
+
+def _spread(scenes: list[Scene], count: int) -> list[Scene]:
+    seen = [scene for scene in scenes if len(scene.sources)]
+    hosts = [scene for scene in seen if scene.host is not None]
+    hosts.sort(key=lambda scene: float(np.hypot(*(scene.host - CENTRE_PIX))))
+    places = np.linspace(len(hosts) // 4, len(hosts) - 1, count).astype(int)
+    hostless = next(scene for scene in seen if scene.host is None)
+    return [*(hosts[place] for place in places), hostless]

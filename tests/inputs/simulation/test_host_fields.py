@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
@@ -14,6 +15,8 @@ from astropy.wcs import WCS
 from scipy.stats import ks_2samp
 
 from catalogtool.errors import ConfigError
+from catalogtool.hosts.sky import Orientation, offsets_between
+from catalogtool.inputs import load_format
 from catalogtool.inputs._simulation.host_files import write_fields, write_mosaic
 from catalogtool.inputs._simulation.host_pixels import render
 from catalogtool.inputs._simulation.host_scenes import Galaxy, Scene, tiled
@@ -140,6 +143,25 @@ def test_a_mosaic_shows_every_field_where_its_table_says(tmp_path: Path) -> None
         if host is not None and host.magnitude_ab < 21:
             x, y = wcs.all_world2pix(label["host_ra"], label["host_dec"], 0)
             assert image[round(float(y)), round(float(x))] > 3 * noise
+
+
+def test_a_mosaic_is_read_back_as_the_fields_that_it_shows(tmp_path: Path) -> None:
+    source = fields(4)
+    write_mosaic(source, str(tmp_path))
+    uris = (str(tmp_path / "mosaic.fits"), str(tmp_path / "labels.csv"))
+    mosaics = load_format("mosaics")(SURVEY, *uris)
+    rows = pa.concat_tables(mosaics.list_objects())
+    cutouts = mosaics.read(rows)
+    with fits.open(tmp_path / "mosaic.fits") as hdus:
+        np.testing.assert_array_equal(cutouts.images[3, 0], hdus[0].data[480:, 480:])
+    orientation = Orientation.of(cutouts.facts, 4, SCALE_ARCSEC)
+    ends = (rows["ra"], rows["dec"], cutouts.facts["host_ra"], cutouts.facts["host_dec"])
+    offsets = offsets_between(*(end.to_numpy(zero_copy_only=False) for end in ends))
+    found = orientation.offsets_pix(offsets) + CENTRE
+    for index, place in enumerate(found):
+        host = source.scene(index).host
+        if host is not None:
+            np.testing.assert_allclose(place, (host.x, host.y), atol=0.1)
 
 
 def test_a_mosaic_that_no_memory_would_hold_is_refused(tmp_path: Path) -> None:
