@@ -116,7 +116,8 @@ def write_fields(source: Format, folder: str, progress: Progress) -> Written:
     """Write a cutout per transient; the same source always gives the same bytes."""
     rows = pa.concat_tables(source.list_objects())
     scale, centre = source.survey.pixel_scale_arcsec, source.survey.cutout_size_pix // 2
-    labels, galaxies = [], []
+    labels: list[Record] = []
+    galaxies: list[Record] = []
     with progress.stage("write cutouts"):
         for start in range(0, rows.num_rows, _CHUNK):
             some = rows.slice(start, _CHUNK)
@@ -153,13 +154,14 @@ def write_mosaic(source: Format, folder: str) -> Written:
         )
     field = source.survey.host_field
     assert field is not None
-    centre = (float(angle.to_value("deg")) for angle in (field.ra, field.dec))
-    frame = _Frame(*centre, source.survey.pixel_scale_arcsec, side // 2)
+    ra, dec = (float(angle.to_value("deg")) for angle in (field.ra, field.dec))
+    frame = _Frame(ra, dec, source.survey.pixel_scale_arcsec, side // 2)
     scenes = [source.scene(index) for index in range(source.count)]
     stream = open_stream(source.survey.name, field.seed, "host-mosaic", source.count)
     image = render(source.survey, tiled(scenes, columns, size), stream, side)
     storage.write_bytes(storage.join(folder, "mosaic.fits"), _fits(image, frame))
-    labels, galaxies = [], []
+    labels: list[Record] = []
+    galaxies: list[Record] = []
     for index, scene in enumerate(scenes):
         row, column = divmod(index, columns)
         truth = _Truth(source, index, scene, frame, (column * size, row * size))
