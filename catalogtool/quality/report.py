@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catalogtool import storage
+from catalogtool.catalogs import load_kind
 from catalogtool.ledger import LedgerTotals
 from catalogtool.quality import _figures, _html
 from catalogtool.quality._statistics import CatalogStatistics, gather_statistics
@@ -108,9 +109,10 @@ def write_report(content: ReportContent, uri: str) -> None:
 
 
 def render_report(content: ReportContent) -> str:
-    """HTML text of the report; reads the first catalog for its figures."""
-    first = content.catalogs[0]
-    statistics = gather_statistics(first.uri, content.classes, content.bands)
+    """HTML text of the report; reads the first catalog of classes for its figures."""
+    of_classes = (c for c in content.catalogs if load_kind(c.kind).maker == "network")
+    first = next(of_classes, None)
+    statistics = first and gather_statistics(first.uri, content.classes, content.bands)
     sections = "".join(_sections(content, statistics))
     return _html.page(
         content.title,
@@ -119,9 +121,10 @@ def render_report(content: ReportContent) -> str:
     )
 
 
-def _sections(content: ReportContent, statistics: CatalogStatistics) -> Iterable[str]:
+def _sections(content: ReportContent, statistics: CatalogStatistics | None) -> Iterable[str]:
     yield _html.section("Rows", _ledger(content.catalogs))
-    yield _html.section("What was found", _plots(statistics))
+    if statistics is not None:
+        yield _html.section("What was found", _plots(statistics))
     if content.examples:
         yield _html.section("Examples", _examples(content))
     yield _html.section("Model", _html.definitions(content.model) + _accuracy(content))
