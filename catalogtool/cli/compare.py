@@ -15,7 +15,7 @@ from catalogtool.cli.options import (
     SourceInput,
     SourceLabels,
 )
-from catalogtool.cli.running import Place, run
+from catalogtool.cli.running import Place, run, run_here
 
 if TYPE_CHECKING:
     from catalogtool.config.anomaly import AnomalyCompareConfig
@@ -74,11 +74,8 @@ def compare(  # noqa: PLR0913, PLR0917 - the options of a main command
 ) -> None:
     """Measure adaptation or anomaly methods on one's own labels, and say which one to take."""
     if catalog == "anomaly":
-        config = _anomaly_config(input_, labels, output, methods, (seeds, workers))
-        _show(
-            run(_anomaly_work, config, Place(None, None, shared_disk=False, insecure=False)),
-            as_json=as_json,
-        )
+        asked = _anomaly_config(input_, labels, output, methods, (seeds, workers))
+        _show(run_here(_anomaly_work, asked), as_json=as_json)
         return
     from catalogtool.config._base import build_settings
     from catalogtool.config.compare import CompareConfig

@@ -75,11 +75,9 @@ def find_sources(image: Image, mask: BoolArray) -> Sources:
     Sources
         None where nothing is valid, or nothing stands out.
     """
-    excluded: BoolArray | None = mask | ~np.isfinite(image)
-    if excluded.any():
-        filled = np.where(excluded, 0, image).astype(np.float32)
-    else:  # detection is faster without a mask
-        excluded, filled = None, np.ascontiguousarray(image, dtype=np.float32)
+    unusable = mask | ~np.isfinite(image)
+    excluded = unusable if unusable.any() else None  # detection is faster without a mask
+    filled = np.where(unusable, 0, image).astype(np.float32)
     if filled.min() == filled.max():
         return _nothing(filled)
     mesh = min(MESH_PIX, *image.shape)

@@ -142,18 +142,20 @@ def _of_table(uri: str, labels_uri: str | None) -> tuple[np.ndarray, np.ndarray]
             "the table that --labels names"
         )
     classes = pc.fill_null(pc.cast(table.column(name), pa.string()), "")
-    numbers = [
-        field.name
-        for field in table.schema
-        if field.name != name and (pa.types.is_floating(field.type))
-    ]
+    numbers = [f.name for f in table.schema if f.name != name and _is_feature(f)]
     if not numbers:
-        raise DataError(f"{uri}: has no columns of real numbers, which features are")
+        raise DataError(f"{uri}: has no columns of numbers, which features are")
     features = np.stack(
         [pc.fill_null(pc.cast(table.column(n), pa.float64()), float("nan")) for n in numbers],
         axis=1,
     )
     return _without_gaps(features, uri), np.asarray(classes.to_pylist(), dtype=np.str_)
+
+
+def _is_feature(field: pa.Field) -> bool:
+    """Whether a column holds numbers, and not the names of objects."""
+    is_number = pa.types.is_floating(field.type) or pa.types.is_integer(field.type)
+    return is_number and field.name != "" and not field.name.lower().endswith("id")
 
 
 def _without_gaps(features: np.ndarray, uri: str) -> np.ndarray:

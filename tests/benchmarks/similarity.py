@@ -63,8 +63,8 @@ def main() -> None:
         seconds = time.perf_counter() - begin
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         print(
-            f"{arguments.rows:,} x {arguments.size}: built in {seconds:.0f} s, peak {peak:.2f} GiB, "
-            f"recall of 20 {search.recall:.3f}",
+            f"{arguments.rows:,} x {arguments.size}: built in {seconds:.0f} s, peak "
+            f"{peak:.2f} GiB, recall of 20 {search.recall:.3f}",
             flush=True,
         )
         rows = np.random.default_rng(2).integers(0, arguments.rows, arguments.queries)

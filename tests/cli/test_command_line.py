@@ -150,9 +150,9 @@ def test_an_unsupported_scheme_is_a_clear_error() -> None:
 
 
 def test_a_catalog_kind_without_a_recipe_is_refused() -> None:
-    done = call("produce", "--survey", "clash", "--plan", "--catalog", "redshift")
+    done = call("produce", "--survey", "clash", "--plan", "--catalog", "host")
     assert done.returncode == 2
-    assert "no recipe for the catalog 'redshift'; known: morphology" in done.stderr
+    assert "no recipe for the catalog 'host'; known: morphology" in done.stderr
 
 
 def test_an_empty_input_folder_is_a_data_error(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Runs without Ray: their records, their sums, and how good their catalogs are."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from catalogtool.production.evaluation import evaluate_run, seen_objects
 from catalogtool.production.finish import check_flagged_share
 from catalogtool.production.plan import Plan, make_plan
 from catalogtool.production.record import keep_record, new_record, read_record, run_id
+from catalogtool.production.stale import freshness, kept_parts
 from catalogtool.training.model import Model, build_fresh_network, save_model
 
 OBJECTS = 10
@@ -145,3 +147,38 @@ def test_a_run_is_named_by_what_decides_its_rows(plan: Plan, tmp_path: Path) -> 
     assert run_id(plan, {"morphology": "other"}) != name
     write_cutout(tmp_path / "cutouts/gal00004.fits", {"F814W": np.eye(32, dtype=np.float32)})
     assert run_id(make_plan(plan.config), {"morphology": "model"}) != name
+
+
+def test_columns_are_old_when_their_model_would_be_another_one(
+    plan: Plan, run: RunLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert [one.reason for one in freshness(run)] == ["", ""]
+    changed = plan.trainings[-1].model_copy(update={"seed": 99})
+    later = replace(plan, trainings=(changed,))
+    monkeypatch.setattr("catalogtool.production.stale.make_plan", lambda _: later)
+    found = freshness(run)
+    assert {one.reason for one in found} == {"its network would be another one today"}
+    assert "object_id" not in found[0].columns
+    assert "model_id" in found[0].columns
+
+
+def test_other_inputs_make_every_column_old(
+    plan: Plan, run: RunLayout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = replace(plan.target.manifest, identity="other")
+    later = replace(plan, target=replace(plan.target, manifest=manifest))
+    monkeypatch.setattr("catalogtool.production.stale.make_plan", lambda _: later)
+    assert {one.reason for one in freshness(run)} == {"its inputs or labels have changed"}
+
+
+def test_parts_of_the_newest_run_are_kept_where_they_are_still_good(
+    plan: Plan, run: RunLayout
+) -> None:
+    assert kept_parts(plan) == (None, ())
+    Path(run.commit).write_text("{}")
+    latest = Path(plan.layout.latest(plan.survey.name))
+    latest.parent.mkdir(parents=True, exist_ok=True)
+    latest.write_text(json.dumps({"run": run.uri}))
+    assert kept_parts(plan) == (run.uri, plan.kinds)
+    changed = plan.trainings[-1].model_copy(update={"seed": 99})
+    assert kept_parts(replace(plan, trainings=(changed,))) == (None, ())
