@@ -36,7 +36,7 @@ def similar(
         for r, d in ((row, row["distance"]) for row in found.rows)
     ]
     console.table(f"most like {wanted}", names, rows)
-    how = "all were looked at" if found.recall == 1 else f"a search finds {found.recall:.1%} of 20"
+    how = "all were looked at" if found.is_exact else f"a search finds {found.recall:.1%} of 20"
     console.result(f"Among {found.objects:,} objects; {how}.")
 
 

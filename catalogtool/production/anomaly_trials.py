@@ -135,6 +135,7 @@ def _of_table(uri: str, labels_uri: str | None) -> tuple[np.ndarray, np.ndarray]
         keys = shared[:1]
         extra = [n for n in labels.column_names if n in CLASS_COLUMNS and n not in shared]
         table = table.join(labels.select([*keys, *extra]), keys, join_type="left outer")
+        table = table.sort_by([(name, "ascending") for name in keys])
     name = next((n for n in table.column_names if n in CLASS_COLUMNS), None)
     if name is None:
         raise LabelError(

@@ -34,11 +34,14 @@ class Similar:
         where all embeddings were looked at.
     objects : int
         Among how many.
+    is_exact : bool
+        Whether all embeddings were looked at.
     """
 
     rows: list[dict[str, Any]]
     recall: float
     objects: int
+    is_exact: bool
 
 
 def find_similar(run: RunLayout, wanted: str, top: int) -> Similar:
@@ -73,13 +76,13 @@ def find_similar(run: RunLayout, wanted: str, top: int) -> Similar:
     keep = rows != own
     rows, distances = rows[keep][:top], distances[keep][:top]
     if not len(rows):
-        return Similar([], search.recall, embeddings.rows)
+        return Similar([], search.recall, embeddings.rows, search.is_exact)
     table, _ = embeddings.take(rows)
     found = [
         row | {"distance": distance}
         for row, distance in zip(table.to_pylist(), distances.tolist(), strict=True)
     ]
-    return Similar(found, search.recall, embeddings.rows)
+    return Similar(found, search.recall, embeddings.rows, search.is_exact)
 
 
 def _is_file(wanted: str) -> bool:

@@ -62,6 +62,11 @@ class Search:
         if embeddings.rows > SMALL:
             self._index, self.recall = _open_index(embeddings, folder)
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether all embeddings are looked at."""
+        return self._index is None
+
     def nearest(self, vector: FloatArray, count: int) -> tuple[IntArray, FloatArray]:
         """Rows and Euclidean distances of the nearest embeddings, nearest first.
 
