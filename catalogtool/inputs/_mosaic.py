@@ -7,13 +7,12 @@ import numpy as np
 import numpy.typing as npt
 
 from catalogtool import storage
+from catalogtool.errors import StorageError
 from catalogtool.inputs._fits import orientation_of
 
 FloatArray = npt.NDArray[np.float64]
 
 _SCALED = ("BSCALE", "BZERO", "BLANK")
-_PROTECTED = (OSError, ValueError, TypeError, KeyError, IndexError, RuntimeError, EOFError)
-"""What damaged files make astropy raise."""
 
 
 class DamagedMosaicError(Exception):
@@ -52,9 +51,15 @@ class Mosaic:
             self.orientation = orientation_of(header)
             # A section is read row by row; pixels that are stored as they are need no reading.
             is_plain = storage.is_local(uri) and not {"ZIMAGE", *_SCALED} & {*self._hdu.header}
-            is_plain &= isinstance(self._hdu, fits.PrimaryHDU | fits.ImageHDU)
+            is_plain &= type(self._hdu) in {
+                fits.PrimaryHDU,
+                fits.ImageHDU,
+            }  # compressed ones derive
             self._pixels = self._hdu.data if is_plain else self._hdu.section
-        except _PROTECTED as error:
+        except StorageError:
+            self._open.close()
+            raise
+        except Exception as error:  # codecs have exceptions of their own
             self._open.close()
             raise DamagedMosaicError(f"{uri}: {type(error).__name__}: {error}") from error
         if len(self.shape) != 2 or not self.wcs.has_celestial:
@@ -98,7 +103,9 @@ class Mosaic:
         if x0 < x1 and y0 < y1:
             try:
                 found[y0 - top : y1 - top, x0 - left : x1 - left] = self._pixels[y0:y1, x0:x1]
-            except _PROTECTED as error:
+            except StorageError:
+                raise
+            except Exception as error:
                 raise DamagedMosaicError(f"{self.uri}: {error}") from error
         return found, (x1 - x0, y1 - y0) != (size, size)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from catalogtool import storage
-from catalogtool.errors import LabelError, ManifestError
+from catalogtool.errors import LabelError, ManifestError, StorageError
 from catalogtool.flags import Flag
 from catalogtool.inputs._base import Cutouts
 from catalogtool.inputs._base import Format as BaseFormat
@@ -17,7 +17,7 @@ from catalogtool.inputs._host_facts import HostLabels
 from catalogtool.inputs._listing import ListedObject, files_ending, manifest_table
 from catalogtool.inputs._mosaic import DamagedMosaicError, FloatArray, Mosaic
 from catalogtool.inputs._names import FITS_ENDINGS, parse_name
-from catalogtool.inputs._planes import Plane, fit_plane, place
+from catalogtool.inputs._planes import Plane, fit_plane, place, storage_flag
 from catalogtool.inputs.labels import LabelTable, read_labels
 from catalogtool.surveys._definition import Survey
 
@@ -155,6 +155,8 @@ class Format(BaseFormat):
             pixels, is_padded = mosaic.cutout(int(column), int(row), size)
         except DamagedMosaicError:
             return Flag.UNREADABLE, None
+        except StorageError as error:
+            return storage_flag(error), None
         plane = fit_plane(pixels, size)
         if is_padded and isinstance(plane, Plane):
             plane = plane._replace(flags=plane.flags | Flag.PADDED)
