@@ -156,7 +156,9 @@ def _refuse_giants(shape: tuple[int, ...]) -> None:
         raise DamagedFitsError(f"shape {shape} is no cutout")
 
 
-def position_of(header: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[float, float] | None:
+def position_of(
+    header: Mapping[str, Any], shape: tuple[int, ...], *, central_pixel: bool = False
+) -> tuple[float, float] | None:
     """Position of the centre of an image.
 
     Parameters
@@ -166,6 +168,9 @@ def position_of(header: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[floa
         section 5.1.3); astropy solves everything else.
     shape : tuple of int
         (h, w) in pixels.
+    central_pixel : bool
+        Whether the pixel (h // 2, w // 2) is meant, and not the point in the middle, which lies
+        between two pixels where their number is even.
 
     Returns
     -------
@@ -176,7 +181,8 @@ def position_of(header: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[floa
     if "CRVAL1" not in header or "CTYPE1" not in header:
         return None
     plain = (str(header["CTYPE1"]).strip(), str(header.get("CTYPE2")).strip()) == _TAN
-    centre = np.array([(side + 1) / 2 for side in shape[:-3:-1]])  # x, y; the first pixel is 1
+    sides = shape[:-3:-1]  # x, y; the first pixel is 1
+    centre = np.array([side // 2 + 1 if central_pixel else (side + 1) / 2 for side in sides])
     position = _tan_to_sky(header, centre) if plain else _any_to_sky(header, centre)
     return position if np.isfinite(position).all() else None
 

@@ -158,7 +158,11 @@ class Format(BaseFormat):
                 for image in self._images_of_bands(images):
                     header = images.header(image)
                     observed_mjd = observed_mjd or observed_mjd_of(header)
-                    position = position_of(header, images.shape(image))
+                    position = position_of(
+                        header,
+                        images.shape(image),
+                        central_pixel=self._host_labels is not None,  # where transients are
+                    )
                     if position is not None:
                         break
                 observed_mjd = observed_mjd or observed_mjd_of(images.primary_header())

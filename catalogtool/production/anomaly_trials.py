@@ -127,7 +127,11 @@ def _of_table(uri: str, labels_uri: str | None) -> tuple[np.ndarray, np.ndarray]
     table = _read_table(uri)
     if labels_uri is not None:
         labels = _read_table(storage.normalise(labels_uri))
-        shared = [name for name in labels.column_names if name in table.column_names]
+        shared = [
+            name
+            for name in labels.column_names
+            if name in table.column_names and name not in CLASS_COLUMNS
+        ]
         if not shared:
             raise LabelError(
                 f"{labels_uri}: shares no column with {uri}; both need the objects' names"

@@ -133,7 +133,7 @@ def _pair(values: npt.NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _picture(images: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """One band as it is, several as colours with the last, reddest one first; (C, H, W)."""
+    """The first band, or the first three as red, green and blue: (H, W) or (3, H, W)."""
     return images[0] if len(images) < _COLOURS else images
 
 

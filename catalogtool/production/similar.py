@@ -96,7 +96,7 @@ def _embed(run: RunLayout, uri: str) -> FloatArray:
     if record.model_uri is None:
         raise ConfigError(f"{run.uri}: has no network to look at {uri} with")
     source = open_input_format(load_survey(record.config.survey), storage.normalise(uri), None)
-    rows = next(iter(source.list_objects())).slice(0, 1)
+    rows = next(source.list_objects()).slice(0, 1)
     predictor = Predictor(load_model(record.model_uri), REFERENCE.name, 1, 1, with_features=True)
     features = predictor.predict(source.read(rows)).features
     assert features is not None

@@ -20,7 +20,7 @@ class Anomaly:
 
     Attributes
     ----------
-    image : ndarray, shape (H, W) or (H, W, 3)
+    image : ndarray, shape (H, W) or (3, H, W)
         Its cutout, rows upward.
     row : dict
         Its row of the catalog.
@@ -97,9 +97,10 @@ def _anomaly(numbered: tuple[int, Anomaly]) -> str:
         ("score", f"{row['anomaly_score']:.3g}"),
         ("p", f"{row['anomaly_p_value']:.2g}"),
         ("nearest", row["nearest_class"]),
+        ("distances", " ".join(f"{value:.2g}" for value in row["class_distances"])),
         ("position", _position(row)),
     )
-    picture = f'<img alt="" src="{cutout_png(anomaly.image)}">'
+    picture = f'<img alt="" src="{cutout_png(anomaly.image[..., ::-1, :])}">'
     return _card(row, picture, facts)
 
 
@@ -123,7 +124,19 @@ def _if(condition: object, text: str, other: str = "") -> str:
 
 def _card(row: dict[str, Any], picture: str, facts: Any) -> str:  # noqa: ANN401 - pairs of texts
     name = escape(row["source_id"] or str(row["object_id"]))
-    return f"<figure><figcaption><b>{name}</b></figcaption>{picture}{definitions(facts)}</figure>"
+    head = f"<figcaption><b>{name}</b> {_link(row)}</figcaption>"
+    return f"<figure>{head}{picture}{definitions(facts)}</figure>"
+
+
+def _link(row: dict[str, Any]) -> str:
+    """Link to the place on the sky, for people who are online."""
+    if row["ra"] is None or row["dec"] is None:
+        return ""
+    place = f"{row['ra']:.5f}%20{row['dec']:.5f}"
+    return (
+        f'<a href="https://aladin.cds.unistra.fr/AladinLite/?target={place}&amp;fov=0.05">sky</a> '
+        f'<a href="https://simbad.cds.unistra.fr/simbad/sim-coo?Coord={place}">SIMBAD</a>'
+    )
 
 
 def _position(row: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ import io
 import logging
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +98,9 @@ class VerificationReport:
 def verify(catalog_uri: str, ledger: LedgerTotals | None = None) -> VerificationReport:
     """Check a catalog against itself, its hashes and the ledger of its run.
 
-    Reads every file, one partition at a time. A bad catalog raises nothing: its failures are in
-    the report.
+    Reads every file, one partition at a time; those of extensions as well, unless `ledger` is
+    given: a run verifies them by themselves, against their own sums. A bad catalog raises nothing:
+    its failures are in the report.
 
     Parameters
     ----------
@@ -122,6 +123,8 @@ def verify(catalog_uri: str, ledger: LedgerTotals | None = None) -> Verification
         small.insert(0, ("hats strict", lambda: _check_hats(collection)))
     checks = [_guarded(name, check) for name, check in small]
     checks += _guarded_rows(collection, ledger)
+    if ledger is None:
+        checks += _extension_checks(collection)
     return VerificationReport(catalog_uri, tuple(checks))
 
 
@@ -135,6 +138,19 @@ def _guarded(name: str, check: Callable[[], Check]) -> Check:
         return check()
     except (CatalogtoolError, *READ_ERRORS) as error:
         return Check(name, passed=False, found=_text(error))
+
+
+def _extension_checks(collection: Collection) -> list[Check]:
+    """Checks of the collections inside of this one, their names after that of the extension."""
+    try:
+        reports = {alias: verify(inner.uri) for alias, inner in collection.extensions.items()}
+    except (CatalogtoolError, *READ_ERRORS) as error:
+        return [Check("extensions", passed=False, found=_text(error))]
+    return [
+        replace(check, name=f"{alias}: {check.name}")
+        for alias, report in reports.items()
+        for check in report.checks
+    ]
 
 
 def _guarded_rows(collection: Collection, ledger: LedgerTotals | None) -> list[Check]:

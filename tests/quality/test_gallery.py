@@ -18,6 +18,8 @@ HOST = {
     "is_ambiguous": True,
     "matched_id": "galaxy 9",
     "redshift": 0.0123,
+    "ra": 10.0,
+    "dec": 20.0,
 }
 ODD = {
     "object_id": 7,
@@ -27,6 +29,7 @@ ODD = {
     "nearest_class": "disk",
     "ra": 10.5,
     "dec": -2.25,
+    "class_distances": [0.5, 12.0],
 }
 
 
@@ -43,7 +46,7 @@ def test_the_page_needs_no_other_file_and_escapes_names() -> None:
     page = render_gallery(content(simulated=True))
     assert "SN &lt;1&gt;" in page
     assert "<1>" not in page
-    assert not re.search(r'(?:src|href)="(?!data:)', page)
+    assert not re.search(r'src="(?!data:)|<image [^>]*href="(?!data:)|<(?:link|script)', page)
     assert "The cutouts are simulated." in page
 
 
