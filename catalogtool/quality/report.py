@@ -112,7 +112,9 @@ def render_report(content: ReportContent) -> str:
     """HTML text of the report; reads the first catalog of classes for its figures."""
     of_classes = (c for c in content.catalogs if load_kind(c.kind).maker == "network")
     first = next(of_classes, None)
-    statistics = first and gather_statistics(first.uri, content.classes, content.bands)
+    statistics = None
+    if first is not None:
+        statistics = gather_statistics(first.uri, content.classes, content.bands)
     sections = "".join(_sections(content, statistics))
     return _html.page(
         content.title,
