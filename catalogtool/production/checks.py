@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from catalogtool.adaptation import method_names, read_method_options
+from catalogtool.anomaly import read_method_options as read_anomaly_options
 from catalogtool.catalogs import load_kind
 from catalogtool.errors import ConfigError
 from catalogtool.inputs import load_format
@@ -40,6 +41,10 @@ def check_survey_names(survey: Survey, where: str) -> None:
         mistakes += _mistakes(f"{key}.network", _build, survey, recipe)
         mistakes += _mistakes(
             f"{key}.method", read_method_options, recipe.method, recipe.method_options
+        )
+        anomaly = recipe.anomaly
+        mistakes += _mistakes(
+            f"{key}.anomaly", read_anomaly_options, anomaly.method, anomaly.options
         )
         for name in ("source_training", "training"):
             options = getattr(recipe, name)
