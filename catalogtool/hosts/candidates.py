@@ -10,9 +10,6 @@ from catalogtool.hosts.sources import Sources, directional_radius
 
 Floats = npt.NDArray[np.float64]
 
-DETECTED_FROM = 0.5
-"""Probability of a source from which on its centre is the host's; below, the votes' mean is, as
-hosts that are too faint to be detected are more often near the transient than anywhere else."""
 _ELLIPSE = 3.0
 """Axes of a source's isophote in units of its root-mean-square axes."""
 
@@ -72,7 +69,8 @@ def weigh(sources: Sources, votes: Floats, association: Association) -> Found:
     best = int(order[0])
     places = np.stack([sources.x, sources.y], axis=1) - centre
     network = votes.mean(axis=0) - centre
-    is_detected = bool(p[best] >= DETECTED_FROM)
+    # Where no source is the likeliest, the host may be too faint to be one: the network guesses.
+    is_detected = bool(p[best] >= p[-1])
     has_second = len(order) > 1
     return Found(
         host=places[best] if is_detected else network,

@@ -44,7 +44,7 @@ class Galaxies:
         """Read a Parquet file, or the Parquet files of a folder or HATS collection.
 
         Columns ``ra`` and ``dec`` in degrees, one of ``galaxy_id``, ``object_id``, ``id``,
-        ``source_id``, and if known ``redshift``.
+        ``source_id``, and if known ``redshift``. Galaxies without a position are left out.
 
         Raises
         ------
@@ -55,6 +55,8 @@ class Galaxies:
         if not tables:
             raise DataError(f"{uri}: holds no Parquet file of galaxies; check the address")
         table = pa.concat_tables(tables)
+        placed = pc.and_(*(pc.is_finite(pc.fill_null(table.column(c), np.nan)) for c in _NEEDED))
+        table = table.filter(placed)
         redshift = table.column("redshift").to_numpy().astype(np.float64)
         ra, dec = (table.column(name).to_numpy().astype(np.float64) for name in _NEEDED)
         return cls(ra, dec, table.column("id").to_pylist(), redshift)

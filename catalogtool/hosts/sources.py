@@ -17,6 +17,7 @@ THRESHOLD_SIGMA = 1.5
 _ELLIPSE = 3.0
 """A source's ellipse in units of its root-mean-square axes."""
 _SMALLEST_AXIS_PIX = 0.5
+_MEASURES = ("x", "y", "a", "b", "theta", "flux", "peak")
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,9 @@ def find_sources(image: Image, mask: BoolArray) -> Sources:
         if "pixel buffer full" not in str(error) and "overflow" not in str(error):
             raise
         found = sep.extract(flat, 10 * THRESHOLD_SIGMA, err=noise, mask=excluded)
-    order = np.argsort(-found["flux"], kind="stable")
-    found = found[order]
+    # Moments of pixels near the largest float32 overflow.
+    found = found[np.isfinite(np.stack([found[name] for name in _MEASURES])).all(axis=0)]
+    found = found[np.argsort(-found["flux"], kind="stable")]
     a, b = (np.maximum(found[name].astype(np.float64), _SMALLEST_AXIS_PIX) for name in ("a", "b"))
     angle = np.clip(found["theta"].astype(np.float64), -np.pi / 2, np.pi / 2)
     return Sources(

@@ -1,6 +1,10 @@
 """Hosts: sources, pyramids, votes, and which source it is."""
 
+from pathlib import Path
+
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -69,7 +73,7 @@ def test_sources_are_found_where_they_are_the_brightest_first() -> None:
     assert sources.noise == pytest.approx(1, rel=0.05)
 
 
-@pytest.mark.parametrize("kind", ["masked", "nan", "constant", "noise"])
+@pytest.mark.parametrize("kind", ["masked", "nan", "constant", "noise", "overflow"])
 def test_an_image_in_which_nothing_stands_out_has_no_source(kind: str) -> None:
     image = np.full((FIELD_PIX, FIELD_PIX), 3, dtype=np.float32)
     mask = NOWHERE.copy()
@@ -77,6 +81,8 @@ def test_an_image_in_which_nothing_stands_out_has_no_source(kind: str) -> None:
         mask[:] = True
     if kind == "nan":
         image[:] = np.nan
+    if kind == "overflow":
+        image = blob_image((240, 240, 5, 1e38))
     if kind == "noise":
         image = np.random.default_rng(1).uniform(0, 1, image.shape).astype(np.float32)
     sources = find_sources(image, mask)
@@ -216,8 +222,9 @@ def test_two_plausible_hosts_are_two_candidates_and_not_the_point_between() -> N
     votes = np.array([[200.0, 240.0]] * 4 + [[280.0, 240.0]] * 4)
     found = weigh(sources, votes, NEAR_VOTES)
     assert found.p_host == pytest.approx(found.p_second, abs=0.05)
-    offsets = sorted([found.second[0], -found.second[0]])
-    assert offsets == [-40, 40]
+    assert found.is_detected
+    assert sorted([found.host[0], found.second[0]]) == [-40, 40]
+    np.testing.assert_allclose(found.network, (0, 0))
     assert found.scatter == pytest.approx(40)
 
 
@@ -263,8 +270,6 @@ def test_offsets_agree_with_astropy() -> None:
 
 
 def test_cutouts_without_orientation_have_north_up_and_east_left() -> None:
-    import pyarrow as pa
-
     told = {
         "east_x_arcsec": 0.0,
         "east_y_arcsec": 0.5,
@@ -287,3 +292,18 @@ def test_a_host_is_matched_with_the_nearest_galaxy_within_reach() -> None:
     assert found["matched_separation_arcsec"] == pytest.approx(0.36)
     assert galaxies.match(10.0005, 0.0, radius_arcsec=2) == {}
     assert galaxies.match(10.0005, 0.0, radius_arcsec=40)["matched_id"] == "near"
+
+
+def test_galaxies_without_a_position_are_left_out(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "id": [1, 2, 3],
+            "ra": [10.0, None, 11.0],
+            "dec": [0.0, 0.0, float("nan")],
+            "redshift": [0.1, 0.2, None],
+        }
+    )
+    pq.write_table(table, tmp_path / "galaxies.parquet")
+    galaxies = Galaxies.read(str(tmp_path / "galaxies.parquet"))
+    assert galaxies.names == ["1"]
+    assert galaxies.match(10.0, 0.0, radius_arcsec=2)["redshift"] == pytest.approx(0.1)
