@@ -81,6 +81,8 @@ class Search:
             return rows[0], distances[0]
         _, found = self._index.search(vector[None], _CANDIDATES * count)
         rows = found[0][found[0] >= 0]
+        if not len(rows):  # the cells that were looked into are empty
+            return rows, np.zeros(0, dtype=np.float32)
         _, matrix = self.embeddings.take(rows)
         distances = _distances(matrix, vector[None])[0]
         order = np.lexsort((rows, distances))[:count]
