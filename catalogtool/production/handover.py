@@ -19,7 +19,17 @@ from catalogtool.surveys import is_survey_file, load_survey
 JOB_PREFIX = "catalogtool-"
 JobConfig = RunConfig | CompareConfig
 C = TypeVar("C", RunConfig, CompareConfig)
-_ADDRESSES = ("output", "input", "labels", "source_input", "source_labels", "model")
+_ADDRESSES = (
+    "output",
+    "input",
+    "labels",
+    "source_input",
+    "source_labels",
+    "model",
+    "scorer",
+    "host_model",
+    "galaxies",
+)
 
 
 def make_portable(config: C, *, shared_disk: bool) -> C:

@@ -106,7 +106,7 @@ def finished_run(folder: Path, name: str) -> Finished:
         config=RunConfig(survey=str(file), output=str(folder)),
         survey=survey.name,
         kinds=(kind,),
-        model_id="model",
+        models={kind: "model"},
         model_uri="",
         manifest_uri=manifest.uri,
         manifest_identity=manifest.identity,
