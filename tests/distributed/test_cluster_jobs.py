@@ -141,10 +141,10 @@ def test_the_exit_code_of_the_driver_is_that_of_the_command(
     rig: Rig, words: list[str], trained_there: dict[str, Any]
 ) -> None:
     assert trained_there
-    there = (*CLUSTER, "--output", f"{BUCKET}/out", "--catalog", "redshift")
+    there = (*CLUSTER, "--output", f"{BUCKET}/out", "--catalog", "host")
     done = rig.run(*words, *there)
     assert done.returncode == 2
-    assert "no recipe for the catalog 'redshift'" in done.stderr
+    assert "no recipe for the catalog 'host'" in done.stderr
     job = newest(rig)
     status = json.loads(rig.run("job", "status", job, "--json", *CLUSTER).stdout)
     assert (status["status"], status["exit_code"]) == ("FAILED", 2)
@@ -152,6 +152,7 @@ def test_the_exit_code_of_the_driver_is_that_of_the_command(
     assert rig.run("job", "logs", "--follow", job, *CLUSTER).returncode == 2
 
 
+@pytest.mark.long
 def test_ctrl_c_and_a_lost_terminal_leave_the_job_running_to_be_attached_to_and_stopped(
     rig: Rig, words: list[str], tmp_path: Path
 ) -> None:

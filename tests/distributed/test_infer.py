@@ -98,6 +98,7 @@ def test_unit_that_kills_its_worker_ends_the_run_after_bounded_attempts(
     assert caught.value.context == {"unit": 3}
 
 
+@pytest.mark.long
 def test_run_that_stands_still_ends_and_says_where(task: UnitTask, tmp_path: Path) -> None:
     hanging = troubled(task, "hang", str(tmp_path))
     start = time.monotonic()
