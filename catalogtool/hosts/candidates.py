@@ -49,20 +49,20 @@ class Found:
     light_radii: float
 
 
-def weigh(sources: Sources, votes: Floats, association: Association) -> Found:
+def weigh(sources: Sources, votes: Floats, association: Association, centre_pix: int) -> Found:
     """Weigh the sources of a field, at least one, against each other.
 
     Parameters
     ----------
     sources : Sources
-        Of an image with the transient at its central pixel.
     votes : ndarray, shape (8, 2)
         Places x and y that the network votes for.
     association : Association
         Learned weights.
+    centre_pix : int
+        Column and row of the transient.
     """
-    size = len(sources.image)
-    centre = np.array([size // 2, size // 2], dtype=np.float64)
+    centre = np.full(2, centre_pix, dtype=np.float64)
     field = describe_field(sources, votes, *centre)
     p = association.probabilities(field)
     order = np.argsort(-p[:-1], kind="stable")

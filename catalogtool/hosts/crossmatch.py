@@ -1,4 +1,9 @@
-"""Hosts matched with a table of galaxies: identifiers and redshifts, without a network."""
+"""Hosts matched with a table of galaxies: identifiers and redshifts, without a network.
+
+Around the middle of a large host there are always faint galaxies of the background, and one of them
+is often nearer to it than the catalog's place of the host itself. So galaxies are weighed by how
+rare ones as bright as they are (the likelihood ratio of Sutherland and Saunders, 1992).
+"""
 
 from typing import Any
 
@@ -15,10 +20,13 @@ from catalogtool.errors import DataError
 Floats = npt.NDArray[np.float64]
 
 REACH_ARCSEC = 1.0
-"""A galaxy this near is the host; beyond, it must lie well inside of the host's ellipse."""
+"""A galaxy this near may be the host; beyond, it must lie well inside of the host's ellipse."""
 _REACH_RADII = 0.25
-_FARTHEST_ARCSEC = 10.0
+_FARTHEST_ARCSEC = 15.0
+_REACH_SIGMA = 2.5
+"""How many standard deviations of the places the reach is."""
 _NEEDED = ("ra", "dec")
+_OPTIONAL = ("redshift", "magnitude")
 _IDS = ("galaxy_id", "object_id", "id", "source_id")
 
 
@@ -32,11 +40,21 @@ class Galaxies:
     names : list of str
     redshift : ndarray, shape (G,)
         NaN where unknown.
+    magnitude : ndarray, shape (G,), or None
+        NaN where unknown.
     """
 
-    def __init__(self, ra: Floats, dec: Floats, names: list[str], redshift: Floats) -> None:
+    def __init__(
+        self,
+        ra: Floats,
+        dec: Floats,
+        names: list[str],
+        redshift: Floats,
+        magnitude: Floats | None = None,
+    ) -> None:
         self.names = names
         self.redshift = redshift
+        self._as_bright = None if magnitude is None else _as_bright(magnitude)
         self._tree = KDTree(_unit_vectors(ra, dec))
 
     @classmethod
@@ -44,7 +62,8 @@ class Galaxies:
         """Read a Parquet file, or the Parquet files of a folder or HATS collection.
 
         Columns ``ra`` and ``dec`` in degrees, one of ``galaxy_id``, ``object_id``, ``id``,
-        ``source_id``, and if known ``redshift``. Galaxies without a position are left out.
+        ``source_id``, and if known ``redshift`` and ``magnitude``. Galaxies without a position are
+        left out.
 
         Raises
         ------
@@ -57,25 +76,56 @@ class Galaxies:
         table = pa.concat_tables(tables)
         placed = pc.and_(*(pc.is_finite(pc.fill_null(table.column(c), np.nan)) for c in _NEEDED))
         table = table.filter(placed)
-        redshift = table.column("redshift").to_numpy().astype(np.float64)
-        ra, dec = (table.column(name).to_numpy().astype(np.float64) for name in _NEEDED)
-        return cls(ra, dec, table.column("id").to_pylist(), redshift)
+        values = {name: table.column(name).to_numpy() for name in (*_NEEDED, *_OPTIONAL)}
+        magnitude = values["magnitude"] if np.isfinite(values["magnitude"]).any() else None
+        names = table.column("id").to_pylist()
+        return cls(values["ra"], values["dec"], names, values["redshift"], magnitude)
 
     def match(self, ra: float, dec: float, radius_arcsec: float) -> dict[str, Any]:
-        """The galaxy nearest to a host, if it is near enough.
+        """The galaxy that a host most likely is.
 
-        That is within an arcsec, or a quarter of the host's semi-major axis.
+        It lies within an arcsec of the host, or within a quarter of the host's semi-major axis.
+        Of several, the one whose place and brightness are least likely by chance is it; where no
+        magnitudes are known, a nearest one beyond an arcsec among several is none.
+
+        Parameters
+        ----------
+        ra, dec : float
+            Degrees.
+        radius_arcsec : float
+            The host's semi-major axis.
         """
         reach = min(max(REACH_ARCSEC, _REACH_RADII * radius_arcsec), _FARTHEST_ARCSEC)
-        chord, index = self._tree.query(_unit_vectors(np.array([ra]), np.array([dec]))[0])
-        separation = float(np.degrees(2 * np.arcsin(min(chord / 2, 1)))) * 3600
-        if separation > reach:
+        place = _unit_vectors(np.array([ra]), np.array([dec]))[0]
+        near = np.array(self._tree.query_ball_point(place, _chord(reach)), dtype=np.int64)
+        if not len(near):
+            return {}
+        separation = _arcsec(np.linalg.norm(self._tree.data[near] - place, axis=1))
+        best = int(separation.argmin())
+        if self._as_bright is not None:
+            likelihood = -0.5 * (_REACH_SIGMA * separation / reach) ** 2
+            best = int((likelihood - np.log(self._as_bright[near])).argmax())
+        elif len(near) > 1 and separation[best] > REACH_ARCSEC:
             return {}
         return {
-            "matched_id": self.names[index],
-            "matched_separation_arcsec": separation,
-            "redshift": float(self.redshift[index]),
+            "matched_id": self.names[near[best]],
+            "matched_separation_arcsec": float(separation[best]),
+            "redshift": float(self.redshift[near[best]]),
         }
+
+
+def _as_bright(magnitude: Floats) -> Floats:
+    """How many galaxies are at least as bright as each, shape (G,); all for unknown magnitudes."""
+    known = np.where(np.isfinite(magnitude), magnitude, np.inf)
+    return np.searchsorted(np.sort(known), known, side="right").astype(np.float64)
+
+
+def _chord(arcsec: float) -> float:
+    return float(2 * np.sin(np.radians(arcsec / 3600) / 2))
+
+
+def _arcsec(chord: Floats) -> Floats:
+    return np.asarray(np.degrees(2 * np.arcsin(np.minimum(chord / 2, 1))) * 3600)
 
 
 def _unit_vectors(ra: Floats, dec: Floats) -> Floats:
@@ -105,16 +155,12 @@ def _read_file(name: str, uri: str) -> pa.Table:
                 f"{uri}: galaxies need the columns ra, dec and one of {', '.join(_IDS)}; "
                 f"{name} has {', '.join(known)}"
             )
-        columns = [*_NEEDED, identifier, *(c for c in ("redshift",) if c in known)]
-        table = file.read(columns=columns)
-    redshift = pa.nulls(table.num_rows, pa.float64())
-    if "redshift" in columns:
-        redshift = pc.cast(table.column("redshift"), pa.float64())
-    return pa.table(
-        {
-            "ra": pc.cast(table.column("ra"), pa.float64()),
-            "dec": pc.cast(table.column("dec"), pa.float64()),
-            "id": pc.cast(table.column(identifier), pa.string()),
-            "redshift": pc.fill_null(redshift, float("nan")),
-        }
-    )
+        optional = [name for name in _OPTIONAL if name in known]
+        table = file.read(columns=[*_NEEDED, identifier, *optional])
+    unknown = pa.nulls(table.num_rows, pa.float64())
+    numbers = {
+        name: pc.cast(table.column(name), pa.float64()) if name in known else unknown
+        for name in (*_NEEDED, *_OPTIONAL)
+    }
+    filled = {name: pc.fill_null(values, float("nan")) for name, values in numbers.items()}
+    return pa.table({**filled, "id": pc.cast(table.column(identifier), pa.string())})

@@ -1,6 +1,7 @@
 """Sources in a wide cutout: where they are, and how large and bright."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,8 +35,6 @@ class Sources:
         Angle of the major axis from x towards y, radians.
     flux, peak : ndarray, shape (S,)
         Of all pixels together and of the brightest one, data units.
-    image : ndarray, shape (H, W), float32
-        The image without its background; 0 where masked.
     noise : float
         Standard deviation of a pixel of the background.
     """
@@ -47,21 +46,29 @@ class Sources:
     theta: FloatArray
     flux: FloatArray
     peak: FloatArray
-    image: Image
     noise: float
 
     def __len__(self) -> int:
         return len(self.x)
 
+
+class Detection(NamedTuple):
+    """Sources of an image, and the image that they were found in."""
+
+    sources: Sources
+    image: Image
+    """Shape (H, W), without its background; 0 where masked."""
+
     def ellipse_mask(self) -> BoolArray:
         """Pixels within any source's ellipse of three axes, shape (H, W)."""
         inside = np.zeros(self.image.shape, dtype=np.bool_)
-        if len(self):
-            sep.mask_ellipse(inside, self.x, self.y, self.a, self.b, self.theta, r=_ELLIPSE)
+        found = self.sources
+        if len(found):
+            sep.mask_ellipse(inside, found.x, found.y, found.a, found.b, found.theta, r=_ELLIPSE)
         return inside
 
 
-def find_sources(image: Image, mask: BoolArray) -> Sources:
+def find_sources(image: Image, mask: BoolArray) -> Detection:
     """Detect sources above 1.5 times the noise of the background.
 
     Parameters
@@ -73,8 +80,8 @@ def find_sources(image: Image, mask: BoolArray) -> Sources:
 
     Returns
     -------
-    Sources
-        None where nothing is valid, or nothing stands out.
+    Detection
+        Without a source where nothing is valid, or nothing stands out.
     """
     unusable = mask | ~np.isfinite(image)
     excluded = unusable if unusable.any() else None  # detection is faster without a mask
@@ -102,22 +109,13 @@ def find_sources(image: Image, mask: BoolArray) -> Sources:
     found = found[np.argsort(-found["flux"], kind="stable")]
     a, b = (np.maximum(found[name].astype(np.float64), _SMALLEST_AXIS_PIX) for name in ("a", "b"))
     angle = np.clip(found["theta"].astype(np.float64), -np.pi / 2, np.pi / 2)
-    return Sources(
-        found["x"].astype(np.float64),
-        found["y"].astype(np.float64),
-        a,
-        b,
-        angle,
-        found["flux"].astype(np.float64),
-        found["peak"].astype(np.float64),
-        flat,
-        noise,
-    )
+    x, y, flux, peak = (found[name].astype(np.float64) for name in ("x", "y", "flux", "peak"))
+    return Detection(Sources(x, y, a, b, angle, flux, peak, noise), flat)
 
 
-def _nothing(image: Image) -> Sources:
+def _nothing(image: Image) -> Detection:
     empty = np.zeros(0)
-    return Sources(empty, empty, empty, empty, empty, empty, empty, image, 0.0)
+    return Detection(Sources(empty, empty, empty, empty, empty, empty, empty, 0.0), image)
 
 
 def directional_radius(sources: Sources, x: float, y: float) -> FloatArray:
@@ -132,9 +130,16 @@ def directional_radius(sources: Sources, x: float, y: float) -> FloatArray:
     ndarray, shape (S,)
     """
     dx, dy = x - sources.x, y - sources.y
-    cosine, sine = np.cos(sources.theta), np.sin(sources.theta)
+    return elliptical_radius(dx, dy, sources.a, sources.b, sources.theta)
+
+
+def elliptical_radius(
+    dx: FloatArray, dy: FloatArray, a: FloatArray, b: FloatArray, theta: FloatArray
+) -> FloatArray:
+    """Distances from centres of ellipses in units of the ellipses' radii towards them."""
+    cosine, sine = np.cos(theta), np.sin(theta)
     along, across = dx * cosine + dy * sine, -dx * sine + dy * cosine
-    return np.hypot(along / sources.a, across / sources.b)
+    return np.hypot(along / a, across / b)
 
 
 def separation_pix(sources: Sources, x: float, y: float) -> FloatArray:

@@ -12,11 +12,12 @@ from catalogtool.flags import FATAL, Flag
 from catalogtool.hosts.candidates import Found, weigh
 from catalogtool.hosts.crossmatch import Galaxies
 from catalogtool.hosts.sky import Orientation, shifted
-from catalogtool.inference.predictor import pixel_flags
+from catalogtool.hosts.sources import Sources
+from catalogtool.inference.host_fields import describe_fields, field_of
 from catalogtool.inputs._base import Cutouts
 from catalogtool.networks._delight import VARIANTS
-from catalogtool.preprocess.pyramid import build_pyramid
-from catalogtool.training.hosts import HostModel, sources_of, vote
+from catalogtool.preprocess.pyramid import Pyramid
+from catalogtool.training.hosts import CENTRE_PIX, HostModel, vote
 
 Floats = npt.NDArray[np.float64]
 
@@ -51,43 +52,43 @@ class HostPredictor:
         self.scale_arcsec = scale_arcsec
         self.galaxies = galaxies
 
-    def predict(self, cutouts: Cutouts, manifest_rows: pa.Table) -> Predictions:
+    def describe(self, cutouts: Cutouts, manifest_rows: pa.Table) -> pa.Table:
+        """Fields of some transients: all that `find` needs of their pixels."""
+        return describe_fields(cutouts, manifest_rows, self.band, self.scale_arcsec)
+
+    def find(self, fields: pa.Table, manifest_rows: pa.Table) -> Predictions:
         """Find the hosts of some transients.
 
         Parameters
         ----------
-        cutouts : Cutouts
-            Of N transients, each at its central pixel.
+        fields : Table
+            Of N transients.
         manifest_rows : Table
             Theirs; they tell the positions.
         """
         ra, dec = (_numbers(manifest_rows.column(name)) for name in ("ra", "dec"))
-        flags = cutouts.flags[:, self.band].copy()
-        images, mask = cutouts.images[:, [self.band]], cutouts.mask[:, [self.band]]
-        flags |= np.where(flags & FATAL, 0, pixel_flags(images, mask))
-        orientation = Orientation.of(cutouts.facts, len(flags), self.scale_arcsec)
+        flags = fields.column("flags").to_numpy().copy()
         rows: list[dict[str, object]] = [{} for _ in flags]
         for index in np.flatnonzero((flags & FATAL) == 0).tolist():
-            found = self._find(cutouts, index)
+            field = fields.slice(index, 1).to_pylist()[0]
+            found = self._find(*field_of(field))
             if found is None:
                 flags[index] |= Flag.NO_SOURCE
             else:
-                turned = Orientation(orientation.matrices[[index]])
+                turned = Orientation(np.reshape(field["matrix"], (1, 2, 2)))
                 rows[index] = self._describe(found, turned, ra[index], dec[index])
         return Predictions(
             probabilities=np.zeros((len(flags), 1, 0), dtype=np.float32),
             flags=flags[:, None],
-            facts=cutouts.facts,
             findings=pa.Table.from_pylist(rows, schema=FINDINGS),
         )
 
-    def _find(self, cutouts: Cutouts, index: int) -> Found | None:
-        sources = sources_of(cutouts, index, self.band)
+    def _find(self, sources: Sources, pyramid: Pyramid) -> Found | None:
         if not len(sources):
             return None
-        votes = vote(self.model.network, build_pyramid(sources)[None])[0]
+        votes = vote(self.model.network, pyramid[None])[0]
         assert votes.shape == (VARIANTS, 2)
-        return weigh(sources, votes, self.model.association)
+        return weigh(sources, votes, self.model.association, CENTRE_PIX)
 
     def _describe(
         self, found: Found, orientation: Orientation, ra: float, dec: float

@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -22,6 +22,7 @@ from catalogtool.errors import ConfigError, DataError
 from catalogtool.flags import FATAL, Flag, names
 from catalogtool.hosts.crossmatch import Galaxies
 from catalogtool.inference.forms import REFERENCE, FormChoice, choose_form, default_minibatch
+from catalogtool.inference.host_fields import FieldStore
 from catalogtool.inference.hosts import HostPredictor
 from catalogtool.inference.models import load_models
 from catalogtool.inference.predictor import Predictor, join_predictions
@@ -34,9 +35,6 @@ from catalogtool.surveys._definition import Survey
 from catalogtool.training.model import Model
 
 log = logging.getLogger(__name__)
-
-Predict = Callable[[Cutouts, pa.Table], Predictions]
-"""What a model makes of cutouts and their manifest rows."""
 
 CHUNK_BYTES = 16 << 20
 """Pixels that are read while as many are predicted; bounds a worker's memory."""
@@ -81,6 +79,8 @@ class UnitTask:
         Index of the band in which hosts are looked for.
     galaxies : str or None
         Galaxies that hosts are matched with.
+    fields_uri : str or None
+        Folder of what hosts are found in, for runs to come; None: nothing is kept.
     """
 
     survey: Survey
@@ -101,6 +101,7 @@ class UnitTask:
     kept: tuple[str, ...] = ()
     host_band: int = 0
     galaxies: str | None = None
+    fields_uri: str | None = None
 
     @property
     def run(self) -> RunLayout:
@@ -132,11 +133,11 @@ class UnitWorker:
             name: models.context(task.survey, kind) for name, kind in self.kinds.items()
         }
         self.form = REFERENCE.name
-        self.predictors: list[Predict] = []
+        self.predictor: Predictor | None = None
         if models.network is not None and makers - {"hosts"}:
             choice = settle_form(task, models.network, self.source)
             self.form = choice.name
-            predictor = Predictor(
+            self.predictor = Predictor(
                 models.network,
                 choice.name,
                 task.threads,
@@ -144,13 +145,11 @@ class UnitWorker:
                 with_features="features" in makers,
                 scorer=models.scorer if "scorer" in makers else None,
             )
-            self.predictors.append(lambda cutouts, _: predictor.predict(cutouts))
-        self.hosts_from = len(self.predictors)
+        self.hosts: HostPredictor | None = None
         if models.hosts is not None and "hosts" in makers:
             galaxies = Galaxies.read(task.galaxies) if task.galaxies else None
             scale = task.survey.pixel_scale_arcsec
-            hosts = HostPredictor(models.hosts, task.host_band, scale, task.threads, galaxies)
-            self.predictors.append(hosts.predict)
+            self.hosts = HostPredictor(models.hosts, task.host_band, scale, task.threads, galaxies)
 
     def process(self, unit: int) -> LedgerLine:
         """Read, predict and write one unit.
@@ -167,9 +166,9 @@ class UnitWorker:
         """
         rows = self.task.manifest.read_unit(unit)
         found = dict(self._kept_parts(unit))
-        predictions = self._predict(rows) if self.predictors else []
-        for name in self.kinds:
-            found[name] = self._write(unit, name, rows, predictions)
+        predictions = self._predict(unit, rows)
+        for name, kind in self.kinds.items():
+            found[name] = self._write(unit, name, rows, predictions[kind.maker == "hosts"])
         parts = tuple(found[name] for name in self.task.kinds)
         line = LedgerLine(unit=unit, objects=rows.num_rows, form=self.form, parts=parts)
         storage.write_bytes(self.task.run.ledger_line(unit), line.to_bytes())
@@ -193,22 +192,37 @@ class UnitWorker:
                 storage.write_bytes(self.task.run.part(part.kind, unit), data)
                 yield part.kind, part
 
-    def _predict(self, rows: pa.Table) -> list[Predictions]:
-        """What each predictor says; all see the same pixels, which are read once."""
-        objects = chunk_objects(self.task.survey)
-        chunks = zip(
-            read_ahead(self.reader, self.source, rows, objects),
-            row_slices(rows, objects),
-            strict=True,
-        )
-        found = [[predict(*chunk) for predict in self.predictors] for chunk in chunks]
-        return [join_predictions(of_one) for of_one in zip(*found, strict=True)]
+    def _predict(self, unit: int, rows: pa.Table) -> dict[bool, Predictions]:
+        """What the model of hosts says (True), and what the network says; pixels are read once.
 
-    def _write(
-        self, unit: int, name: str, rows: pa.Table, predictions: list[Predictions]
-    ) -> PartLine:
+        Not at all, where only hosts are wanted and an earlier run has left their fields.
+        """
+        store = FieldStore(self.task.fields_uri) if self.hosts and self.task.fields_uri else None
+        fields = store.read(unit, rows) if store else None
+        describes = self.hosts if fields is None else None
+        said, described = [], []
+        if self.predictor or describes:
+            for cutouts, some in self._chunks(rows):
+                if self.predictor:
+                    said.append(self.predictor.predict(cutouts))
+                if describes:
+                    described.append(describes.describe(cutouts, some))
+        found = {False: join_predictions(said)} if said else {}
+        if self.hosts:
+            if fields is None:
+                fields = pa.concat_tables(described)
+                if store:
+                    store.write(unit, fields)
+            found[True] = self.hosts.find(fields, rows)
+        return found
+
+    def _chunks(self, rows: pa.Table) -> Iterator[tuple[Cutouts, pa.Table]]:
+        objects = chunk_objects(self.task.survey)
+        ahead = read_ahead(self.reader, self.source, rows, objects)
+        return zip(ahead, row_slices(rows, objects), strict=True)
+
+    def _write(self, unit: int, name: str, rows: pa.Table, said: Predictions) -> PartLine:
         kind = self.kinds[name]
-        said = predictions[self.hosts_from if kind.maker == "hosts" else 0]
         table = kind.finalize(self.contexts[name], rows, said)
         data = part_bytes(table)
         storage.write_bytes(self.task.run.part(name, unit), data)

@@ -8,7 +8,7 @@ that every level shows twice the field of the one before at half its resolution 
 import numpy as np
 import numpy.typing as npt
 
-from catalogtool.hosts.sources import BoolArray, Image, Sources
+from catalogtool.hosts.sources import BoolArray, Detection, Image
 
 LEVELS = 5
 SIDE = 30
@@ -19,7 +19,7 @@ BYTES = LEVELS * SIDE * SIDE * 4
 Pyramid = npt.NDArray[np.float32]
 
 
-def build_pyramid(sources: Sources) -> Pyramid:
+def build_pyramid(found: Detection) -> Pyramid:
     """Pyramid of an image of which the sources are known.
 
     Pixels outside of all sources are 0; the others are scaled from 0 to 1 between the faintest and
@@ -27,16 +27,15 @@ def build_pyramid(sources: Sources) -> Pyramid:
 
     Parameters
     ----------
-    sources : Sources
-        Of an image of `FIELD_PIX` pixels a side.
+    found : Detection
+        In an image of `FIELD_PIX` pixels a side.
 
     Returns
     -------
     ndarray, shape (5, 30, 30), float32
         Axes of each level: x, then y.
     """
-    inside = sources.ellipse_mask()
-    levels = block_medians(normalise(sources.image, inside))
+    levels = block_medians(normalise(found.image, found.ellipse_mask()))
     highest = levels.max(axis=(1, 2), keepdims=True)
     return np.where(highest > 0, levels / np.where(highest > 0, highest, 1), 0).transpose(0, 2, 1)
 

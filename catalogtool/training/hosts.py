@@ -19,8 +19,9 @@ from catalogtool.config._base import Settings, build_settings, canonical_json
 from catalogtool.config.training import DomainData
 from catalogtool.errors import ConfigError, LabelError, ModelError, StorageError
 from catalogtool.hosts.association import Association, describe_field, true_source
+from catalogtool.hosts.ellipses import best_ellipses
 from catalogtool.hosts.sky import Orientation, offsets_between
-from catalogtool.hosts.sources import Sources, find_sources
+from catalogtool.hosts.sources import Detection, Sources, find_sources
 from catalogtool.inputs import load_format
 from catalogtool.inputs._base import Cutouts
 from catalogtool.networks._delight import VARIANTS, Delight, DelightOptions, turned, variant
@@ -176,12 +177,12 @@ def known_places(cutouts: Cutouts, rows: pa.Table, domain: DomainData) -> list[F
 
 
 def _scene(cutouts: Cutouts, index: int, band: int, place: Floats) -> Scene:
-    sources = sources_of(cutouts, index, band)
+    found = detect(cutouts, index, band)
     host = place if np.isfinite(place).all() else None
-    return Scene(sources, build_pyramid(sources), host)
+    return Scene(best_ellipses(found), build_pyramid(found), host)
 
 
-def sources_of(cutouts: Cutouts, index: int, band: int) -> Sources:
+def detect(cutouts: Cutouts, index: int, band: int) -> Detection:
     """Sources in one band of one cutout, in an image of `FIELD_PIX` pixels a side."""
     image = centred(cutouts.images[index, band], 0.0)
     mask = centred(cutouts.mask[index, band], fill=True)

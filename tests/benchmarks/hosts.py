@@ -20,6 +20,7 @@ import tempfile
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import torch
 from hosts_picture import draw_scenes
 from hosts_real import report_real
@@ -62,14 +63,30 @@ class Result(NamedTuple):
     """Probability of the host, whether there is one, whether a galaxy matched, whether it is it."""
 
 
-def scenes_of(seed: int, count: int) -> tuple[list[Scene], list[Truth]]:
-    """Labelled scenes of a simulated sky, and what is true of them."""
+class Sky(NamedTuple):
+    """Labelled scenes, and what they were drawn from."""
+
+    scenes: list[Scene]
+    source: Format
+    rows: pa.Table
+
+    def truths(self) -> list[Truth]:
+        """What is true of each."""
+        rows = self.rows.column("row").to_pylist()
+        return [truth_of(self.source, self.source.scene(row)) for row in rows]
+
+    def pixels(self, index: int) -> np.ndarray:
+        """Pixels of one of them."""
+        return self.source.read(self.rows.slice(index, 1)).images[0, 0]
+
+
+def sky_of(seed: int, count: int) -> Sky:
+    """Scenes of a simulated sky."""
     uri = f"simulated_hosts:{count}"
     source = Format(load_survey("mock_hosts"), uri).with_seed(seed)
     domain = open_domain(source.survey, uri, None, tempfile.mkdtemp(), None).to_data()
     scenes = list(hosts.labelled_scenes(domain, 0, count, 0))
-    rows = hosts.draw_unlabelled(domain, count, 0).rows.table.column("row").to_pylist()
-    return scenes, [truth_of(source, source.scene(row)) for row in rows]
+    return Sky(scenes, source, hosts.draw_unlabelled(domain, count, 0).rows.table)
 
 
 def truth_of(source: Format, drawn: Drawn) -> Truth:
@@ -78,7 +95,8 @@ def truth_of(source: Format, drawn: Drawn) -> Truth:
     seen = [galaxy for galaxy in drawn.galaxies if galaxy.magnitude_ab <= limit]
     sky = np.array([source.sky_position(galaxy.x, galaxy.y, 0, 0) for galaxy in seen])
     names = [str(index) for index in range(len(seen))]
-    galaxies = Galaxies(sky[:, 0], sky[:, 1], names, np.full(len(seen), np.nan))
+    magnitude = np.array([galaxy.magnitude_ab for galaxy in seen])
+    galaxies = Galaxies(sky[:, 0], sky[:, 1], names, np.full(len(seen), np.nan), magnitude)
     if drawn.host is None:
         return Truth(np.nan, galaxies, None)
     return Truth(LIGHT_RADII * drawn.host.radius_arcsec, galaxies, names[seen.index(drawn.host)])
@@ -103,7 +121,9 @@ def measure(
     votes = vote(network, np.stack([scene.pyramid for scene in test]))
     for scene, places, truth in zip(test, votes, truths, strict=True):
         has_host = scene.host is not None
-        found = weigh(scene.sources, places, association) if len(scene.sources) else None
+        found = None
+        if len(scene.sources):
+            found = weigh(scene.sources, places, association, CENTRE_PIX)
         hostless.append((not has_host, found.p_hostless if found else 1.0))
         name = None
         if found:
@@ -186,21 +206,22 @@ def main() -> None:
     parser.add_argument("--picture")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    teaching, _ = scenes_of(1, arguments.scenes)
-    test, truths = scenes_of(2, arguments.test)
+    teaching = sky_of(1, arguments.scenes).scenes
+    test = sky_of(2, arguments.test)
+    truths = test.truths()
     survey = load_survey("mock_hosts")
     source = open_domain(survey, "simulated_hosts:1", None, tempfile.mkdtemp(), None).to_data()
     spec = HostSpec(source=source, band=0, scenes=arguments.scenes, epochs=arguments.epochs)
     results = []
     for seed in range(arguments.seeds):
         model = train(spec.model_copy(update={"seed": seed}), teaching)
-        results.append(measure(*model, test, truths))
+        results.append(measure(*model, test.scenes, truths))
         one = results[-1]
         print(f"seed {seed}: median error {np.median(one.errors['model']):.2f}", flush=True)
         if arguments.real:
             report_real(*model)
         if arguments.picture and seed == 0:
-            draw_scenes(*model, test, arguments.picture)
+            draw_scenes(*model, test.scenes, test.pixels, arguments.picture)
     report(results)
 
 

@@ -1,5 +1,7 @@
 """A picture of scenes, with the true host and the one that was found."""
 
+from collections.abc import Callable
+
 import matplotlib as mpl
 import numpy as np
 
@@ -13,7 +15,13 @@ SCALE_ARCSEC = 0.25
 _SOFTENING = 5  # noise levels below which brightness is shown linearly
 
 
-def draw_scenes(network: Delight, association: Association, scenes: list[Scene], path: str) -> None:
+def draw_scenes(
+    network: Delight,
+    association: Association,
+    scenes: list[Scene],
+    pixels: Callable[[int], np.ndarray],
+    path: str,
+) -> None:
     """Draw hosts from the nearest to the farthest, evenly by rank, and a scene without one.
 
     Arrows point to the host that was found; rings are around the true one.
@@ -24,11 +32,12 @@ def draw_scenes(network: Delight, association: Association, scenes: list[Scene],
     figure, axes = plt.subplots(ROWS, COLUMNS, figsize=(2.6 * COLUMNS, 2.95 * ROWS), layout="tight")
     shown = _spread(scenes, COLUMNS * ROWS - 1)
     half = CENTRE_PIX * SCALE_ARCSEC
-    for axis, scene in zip(axes.flat, shown, strict=True):
-        image = np.arcsinh(scene.sources.image / (_SOFTENING * scene.sources.noise))
+    for axis, index in zip(axes.flat, shown, strict=True):
+        scene = scenes[index]
+        image = np.arcsinh(pixels(index) / (_SOFTENING * scene.sources.noise))
         extent = (-half, half, -half, half)
         axis.imshow(image, cmap="gray_r", origin="lower", extent=extent, vmin=-0.4, vmax=3)
-        found = weigh(scene.sources, vote(network, scene.pyramid[None])[0], association)
+        found = weigh(scene.sources, vote(network, scene.pyramid[None])[0], association, CENTRE_PIX)
         x, y = found.host * SCALE_ARCSEC
         style = {"color": "tab:red", "width": 0.2, "head_width": 1.8}
         axis.arrow(0, 0, x, y, length_includes_head=True, **style)
@@ -48,10 +57,10 @@ def draw_scenes(network: Delight, association: Association, scenes: list[Scene],
     plt.close(figure)
 
 
-def _spread(scenes: list[Scene], count: int) -> list[Scene]:
-    seen = [scene for scene in scenes if len(scene.sources)]
-    hosts = [scene for scene in seen if scene.host is not None]
-    hosts.sort(key=lambda scene: float(np.hypot(*(scene.host - CENTRE_PIX))))
+def _spread(scenes: list[Scene], count: int) -> list[int]:
+    seen = [index for index, scene in enumerate(scenes) if len(scene.sources)]
+    offsets = {i: scenes[i].host - CENTRE_PIX for i in seen if scenes[i].host is not None}
+    hosts = sorted(offsets, key=lambda index: float(np.hypot(*offsets[index])))
     places = np.linspace(len(hosts) // 4, len(hosts) - 1, count).astype(int)
-    hostless = next(scene for scene in seen if scene.host is None)
+    hostless = next(index for index in seen if index not in offsets)
     return [*(hosts[place] for place in places), hostless]

@@ -21,6 +21,7 @@ from scipy.ndimage import map_coordinates
 
 from catalogtool.hosts.association import Association
 from catalogtool.hosts.candidates import weigh
+from catalogtool.hosts.ellipses import best_ellipses
 from catalogtool.hosts.sky import offsets_between
 from catalogtool.hosts.sources import directional_radius, find_sources, separation_pix
 from catalogtool.networks._delight import Delight
@@ -99,12 +100,14 @@ def _interpolated(image: np.ndarray) -> np.ndarray:
 def report_real(network: Delight, association: Association) -> None:
     """Print what is found for each field."""
     for real in real_fields():
-        sources = find_sources(real.image, np.zeros((FIELD_PIX, FIELD_PIX), dtype=bool))
+        detection = find_sources(real.image, np.zeros((FIELD_PIX, FIELD_PIX), dtype=bool))
+        sources = best_ellipses(detection)
         away = np.hypot(*real.host) * real.scale_arcsec
         if not len(sources):
             print(f"{real.name}: host {away:.1f} arcsec away, no source", flush=True)
             continue
-        found = weigh(sources, vote(network, build_pyramid(sources)[None])[0], association)
+        votes = vote(network, build_pyramid(detection)[None])[0]
+        found = weigh(sources, votes, association, CENTRE_PIX)
         places = np.stack([sources.x, sources.y], axis=1) - CENTRE_PIX
         nearest = separation_pix(sources, CENTRE_PIX, CENTRE_PIX).argmin()
         lightest = directional_radius(sources, CENTRE_PIX, CENTRE_PIX).argmin()

@@ -17,6 +17,7 @@ from catalogtool.hosts.association import (
 )
 from catalogtool.hosts.candidates import weigh
 from catalogtool.hosts.crossmatch import Galaxies
+from catalogtool.hosts.ellipses import best_ellipses
 from catalogtool.hosts.sky import Orientation, offsets_between, shifted
 from catalogtool.hosts.sources import (
     Sources,
@@ -43,6 +44,7 @@ from catalogtool.preprocess.pyramid import (
     centred,
     normalise,
 )
+from catalogtool.training.hosts import CENTRE_PIX
 
 NOWHERE = np.zeros((FIELD_PIX, FIELD_PIX), dtype=bool)
 
@@ -57,15 +59,14 @@ def blob_image(*blobs: tuple[float, float, float, float], noise: float = 1.0) ->
 
 
 def ellipses(*rows: tuple[float, float, float, float, float]) -> Sources:
-    """Sources of given x, y, a, b and theta, without an image."""
+    """Sources of given x, y, a, b and theta."""
     x, y, a, b, theta = np.array(rows, dtype=np.float64).T
     flux = np.full(len(x), 500.0)
-    image = np.zeros((FIELD_PIX, FIELD_PIX), dtype=np.float32)
-    return Sources(x, y, a, b, theta, flux, flux / 10, image, 1.0)
+    return Sources(x, y, a, b, theta, flux, flux / 10, 1.0)
 
 
 def test_sources_are_found_where_they_are_the_brightest_first() -> None:
-    sources = find_sources(blob_image((100, 200, 3, 40), (300, 50, 5, 80)), NOWHERE)
+    sources = find_sources(blob_image((100, 200, 3, 40), (300, 50, 5, 80)), NOWHERE).sources
     assert len(sources) == 2
     np.testing.assert_allclose((sources.x[0], sources.y[0]), (300, 50), atol=0.3)
     np.testing.assert_allclose((sources.x[1], sources.y[1]), (100, 200), atol=0.3)
@@ -85,15 +86,16 @@ def test_an_image_in_which_nothing_stands_out_has_no_source(kind: str) -> None:
         image = blob_image((240, 240, 5, 1e38))
     if kind == "noise":
         image = np.random.default_rng(1).uniform(0, 1, image.shape).astype(np.float32)
-    sources = find_sources(image, mask)
-    assert len(sources) == 0
-    assert not build_pyramid(sources).any()
+    found = find_sources(image, mask)
+    assert len(found.sources) == 0
+    assert len(best_ellipses(found)) == 0
+    assert not build_pyramid(found).any()
 
 
 def test_masked_sources_are_not_seen() -> None:
     mask = NOWHERE.copy()
     mask[30:70, 280:320] = True
-    sources = find_sources(blob_image((100, 200, 3, 40), (300, 50, 5, 80)), mask)
+    sources = find_sources(blob_image((100, 200, 3, 40), (300, 50, 5, 80)), mask).sources
     assert len(sources) == 1
 
 
@@ -119,8 +121,8 @@ def test_pixels_of_sources_are_scaled_and_all_others_are_dark() -> None:
 
 
 def test_the_first_axis_of_a_pyramid_is_x_and_every_level_has_its_own_maximum() -> None:
-    sources = find_sources(blob_image((FIELD_PIX / 2 + 9, FIELD_PIX / 2, 2, 60)), NOWHERE)
-    pyramid = build_pyramid(sources)
+    found = find_sources(blob_image((FIELD_PIX / 2 + 9, FIELD_PIX / 2, 2, 60)), NOWHERE)
+    pyramid = build_pyramid(found)
     assert pyramid.shape == (LEVELS, SIDE, SIDE)
     assert pyramid.nbytes == BYTES == 18_000
     np.testing.assert_allclose(pyramid[:3].max(axis=(1, 2)), 1)
@@ -220,7 +222,7 @@ NEAR_VOTES = Association(np.array([-2.0, -1.0, 0, 0, 0, 0, 0, 1.0]), np.array([-
 def test_two_plausible_hosts_are_two_candidates_and_not_the_point_between() -> None:
     sources = ellipses((200, 240, 5, 5, 0), (280, 240, 5, 5, 0))
     votes = np.array([[200.0, 240.0]] * 4 + [[280.0, 240.0]] * 4)
-    found = weigh(sources, votes, NEAR_VOTES)
+    found = weigh(sources, votes, NEAR_VOTES, CENTRE_PIX)
     assert found.p_host == pytest.approx(found.p_second, abs=0.05)
     assert found.is_detected
     assert sorted([found.host[0], found.second[0]]) == [-40, 40]
@@ -230,11 +232,11 @@ def test_two_plausible_hosts_are_two_candidates_and_not_the_point_between() -> N
 
 def test_the_place_of_a_probable_host_is_its_source_and_else_where_votes_point() -> None:
     sources = ellipses((250, 240, 5, 5, 0))
-    sure = weigh(sources, np.array([[252.0, 240.0]] * 8), NEAR_VOTES)
+    sure = weigh(sources, np.array([[252.0, 240.0]] * 8), NEAR_VOTES, CENTRE_PIX)
     assert sure.is_detected
     np.testing.assert_allclose(sure.host, (10, 0))
     unsure = Association(NEAR_VOTES.source_weights, np.array([9.0, 0, 0, 0]))
-    faint = weigh(sources, np.array([[242.0, 241.0]] * 8), unsure)
+    faint = weigh(sources, np.array([[242.0, 241.0]] * 8), unsure, CENTRE_PIX)
     assert not faint.is_detected
     np.testing.assert_allclose(faint.host, (2, 1))
 
@@ -246,7 +248,7 @@ def test_scatter_is_the_root_mean_square_distance_from_the_mean() -> None:
 
 def test_terms_of_a_field_are_finite() -> None:
     image = blob_image((250, 240, 4, 50), (30, 400, 1, 900))
-    field = describe_field(find_sources(image, NOWHERE), np.full((8, 2), 240.0), 240, 240)
+    field = describe_field(find_sources(image, NOWHERE).sources, np.full((8, 2), 240.0), 240, 240)
     assert np.isfinite(field.terms).all()
     assert np.isfinite(field.nobody).all()
 
@@ -291,7 +293,41 @@ def test_a_host_is_matched_with_the_nearest_galaxy_within_reach() -> None:
     assert found["matched_id"] == "near"
     assert found["matched_separation_arcsec"] == pytest.approx(0.36)
     assert galaxies.match(10.0005, 0.0, radius_arcsec=2) == {}
-    assert galaxies.match(10.0005, 0.0, radius_arcsec=40)["matched_id"] == "near"
+    assert galaxies.match(10.0004, 0.0, radius_arcsec=7)["matched_id"] == "near"
+
+
+def test_of_several_galaxies_within_a_large_host_the_nearest_is_no_match_without_magnitudes() -> (
+    None
+):
+    places = np.array([10.0, 10.001]), np.array([0.0, 0.0]), ["one", "other"], np.full(2, np.nan)
+    assert Galaxies(*places).match(10.0004, 0.0, radius_arcsec=40) == {}
+    assert Galaxies(*places).match(10.0001, 0.0, radius_arcsec=40)["matched_id"] == "one"
+    known = Galaxies(*places, magnitude=np.array([22.0, np.nan]))
+    assert known.match(10.0004, 0.0, radius_arcsec=40)["matched_id"] == "one"
+
+
+def test_a_bright_galaxy_is_a_large_host_and_not_the_faint_one_nearer_to_its_middle() -> None:
+    rng = np.random.default_rng(1)
+    ra, dec = 10 + rng.uniform(-0.1, 0.1, (2, 500))
+    names = [str(index) for index in range(502)]
+    bright, faint = 10 + 4 / 3600, 10 + 2 / 3600
+    magnitude = np.append(rng.uniform(18, 23, 500), [13, 22])
+    sky = np.append(ra, [bright, faint]), np.append(dec, [10.0, 10.0])
+    galaxies = Galaxies(*sky, names, np.full(502, np.nan), magnitude)
+    assert galaxies.match(10.0, 10.0, radius_arcsec=40)["matched_id"] == "500"
+    small = galaxies.match(faint, 10.0, radius_arcsec=2)
+    assert small["matched_id"] == "501"
+    assert small["matched_separation_arcsec"] == pytest.approx(0, abs=1e-6)
+
+
+def test_magnitudes_of_a_table_are_used_and_unknown_ones_are_faint(tmp_path: Path) -> None:
+    near = 10.0 + np.array([1.0, -2.0, 3.0]) / 3600
+    table = pa.table(
+        {"id": ["a", "b", "c"], "ra": near, "dec": [0.0] * 3, "magnitude": [None, 20.0, 23.0]}
+    )
+    pq.write_table(table, tmp_path / "galaxies.parquet")
+    galaxies = Galaxies.read(str(tmp_path / "galaxies.parquet"))
+    assert galaxies.match(10.0, 0.0, radius_arcsec=40)["matched_id"] == "b"
 
 
 def test_galaxies_without_a_position_are_left_out(tmp_path: Path) -> None:

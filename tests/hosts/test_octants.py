@@ -30,9 +30,9 @@ def test_every_vote_for_a_blob_in_any_octant_is_within_half_a_pixel(dx: int, dy:
     y, x = np.mgrid[:FIELD_PIX, :FIELD_PIX] - CENTRE_PIX
     noise = np.random.default_rng(0).normal(0, 1, x.shape)
     image = noise + 80 * np.exp(-((x - dx) ** 2 + (y - dy) ** 2) / (2 * 4**2))
-    sources = find_sources(image.astype(np.float32), np.zeros(image.shape, dtype=np.bool_))
+    found = find_sources(image.astype(np.float32), np.zeros(image.shape, dtype=np.bool_))
 
-    votes = vote(Centroid(DelightOptions()).eval(), build_pyramid(sources)[None])
+    votes = vote(Centroid(DelightOptions()).eval(), build_pyramid(found)[None])
 
     assert votes.shape == (1, VARIANTS, 2)
     np.testing.assert_allclose(votes[0] - CENTRE_PIX, [(dx, dy)] * VARIANTS, atol=0.5)

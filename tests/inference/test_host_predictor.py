@@ -11,7 +11,9 @@ from catalogtool.catalogs import load_kind
 from catalogtool.catalogs._base import CatalogContext
 from catalogtool.errors import LabelError, ModelError
 from catalogtool.flags import Flag
+from catalogtool.inference.host_fields import FieldStore
 from catalogtool.inference.hosts import HostPredictor
+from catalogtool.inference.unit import UnitTask, UnitWorker
 from catalogtool.inputs import load_format
 from catalogtool.inputs._base import Cutouts
 from catalogtool.production.domains import DomainInput, open_domain
@@ -43,7 +45,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> tuple[pa.Table, Cutouts]:
 def catalog(model: HostModel, rows: pa.Table, cutouts: Cutouts) -> pa.Table:
     predictor = HostPredictor(model, 0, 0.25, threads=1)
     context = CatalogContext.of(load_survey("mock_hosts"), model.model_id)
-    return load_kind("host").finalize(context, rows, predictor.predict(cutouts, rows))
+    found = predictor.find(predictor.describe(cutouts, rows), rows)
+    return load_kind("host").finalize(context, rows, found)
 
 
 def test_a_stored_model_says_the_same_and_a_damaged_one_nothing(
@@ -95,6 +98,54 @@ def test_a_result_does_not_depend_on_the_company(
     rows, cutouts = seen
     alone = Cutouts(cutouts.images[3:4], cutouts.mask[3:4], cutouts.flags[3:4])
     assert catalog(model, rows.slice(3, 1), alone).equals(catalog(model, rows, cutouts).slice(3, 1))
+
+
+def test_kept_fields_are_as_good_as_pixels_and_small(
+    model: HostModel, seen: tuple[pa.Table, Cutouts], tmp_path: Path
+) -> None:
+    rows, cutouts = seen
+    predictor = HostPredictor(model, 0, 0.25, threads=1)
+    fields = predictor.describe(cutouts, rows)
+    store = FieldStore(str(tmp_path))
+    assert store.read(0, rows) is None
+    store.write(0, fields)
+    kept = store.read(0, rows)
+    assert kept is not None
+    assert kept.equals(fields)
+    assert fields.nbytes / len(fields) < 32_000
+    assert predictor.find(kept, rows).findings == predictor.find(fields, rows).findings
+    assert store.read(0, rows.slice(1)) is None  # fields of other transients
+    file = tmp_path / "unit-00000.parquet"
+    file.write_bytes(file.read_bytes()[:-50])
+    assert store.read(0, rows) is None
+
+
+def test_a_second_run_for_hosts_reads_no_pixels_and_writes_the_same(
+    model: HostModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    domain = scenes(tmp_path, 9)
+    task = UnitTask(
+        survey=domain.survey,
+        input_format="simulated_hosts",
+        input_uri="simulated_hosts:9",
+        labels_uri=None,
+        manifest=domain.manifest,
+        model_uri=None,
+        hosts_uri=model.uri,
+        kinds=("host",),
+        run_uri=str(tmp_path / "one"),
+        fields_uri=str(tmp_path / "fields"),
+    )
+    first = UnitWorker(task).process(0)
+
+    def unreadable(*_: object) -> Cutouts:
+        raise AssertionError("pixels were read")
+
+    monkeypatch.setattr(load_format("simulated_hosts"), "read", unreadable)
+    second = UnitWorker(replace(task, run_uri=str(tmp_path / "two"))).process(0)
+    assert second.parts == first.parts
+    with pytest.raises(AssertionError, match="pixels were read"):
+        UnitWorker(replace(task, fields_uri=str(tmp_path / "none"))).process(0)
 
 
 def test_cutouts_without_pixels_signal_or_source_are_flagged_rows(
