@@ -18,6 +18,9 @@ from catalogtool.training.run import run_training
 
 pytestmark = pytest.mark.ray
 
+_EPOCHS = 15
+"""Enough for a worker to be killed in the midst of them."""
+
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster() -> Iterator[None]:
@@ -80,12 +83,12 @@ class _Killer(_Recorder):
 
 
 def test_two_workers_survive_the_death_of_one(tmp_path: Path) -> None:
-    spec = source_spec(small_domain(tmp_path), max_epochs=30)
+    spec = source_spec(small_domain(tmp_path), max_epochs=_EPOCHS)
     killer = _Killer()
 
     model = train_model(spec, str(tmp_path / "disturbed"), workers=2, progress=killer)
 
-    assert killer.told[0][0] < 30
+    assert killer.told[0][0] < _EPOCHS
     undisturbed = train_model(spec, str(tmp_path / "undisturbed"), workers=2)
-    assert model.metrics["epochs"] == 30
+    assert model.metrics["epochs"] == _EPOCHS
     assert _weights_equal(model, undisturbed)
