@@ -86,6 +86,15 @@ class SummaryKind:
 
 
 @dataclass(frozen=True)
+class Ranking:
+    """A column that is filled when all rows of a release are known: their places by a value."""
+
+    column: str
+    """The highest value has 1, equal ones the same; 0 without a value."""
+    by: str
+
+
+@dataclass(frozen=True)
 class CatalogKind:
     """One kind of catalog. Files of this folder export it as ``CATALOG``."""
 
@@ -105,6 +114,8 @@ class CatalogKind:
     extend."""
     findings: pa.Schema | None = None
     """What it needs to know of `Predictions.findings`; None: nothing."""
+    ranking: Ranking | None = None
+    """Places by a value, which parts leave 0."""
     maker: Literal["network", "features", "scorer", "hosts"] = "network"
     """What makes its rows: a network's classes or features, a scorer of those, or a model of
     hosts. Any network has features, so those two need no recipe of their own."""

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalogtool.catalogs._base import CatalogContext, CatalogKind, Predictions
+from catalogtool.catalogs._base import CatalogContext, CatalogKind, Predictions, Ranking
 from catalogtool.catalogs._common import (
     OBJECT_COLUMNS,
     QUALITY_COLUMNS,
@@ -28,6 +28,13 @@ def columns(context: CatalogContext) -> tuple[Column, ...]:
             "float32",
             "Distance from the usual objects in the embedding; higher is more anomalous",
             "stat.param;src",
+        ),
+        Column(
+            "anomaly_rank",
+            "int64",
+            "Place by score in this release, 1 is the most anomalous; 0 without a score, and in "
+            "catalogs that grow",
+            "stat.rank",
         ),
         Column(
             "anomaly_p_value",
@@ -71,6 +78,7 @@ def finalize(context: CatalogContext, rows: pa.Table, predictions: Predictions) 
     arrays = [
         *object_arrays(rows, 1),
         _where(valid, findings.column("score"), None),
+        pa.array(np.zeros(rows.num_rows, dtype=np.int64)),
         _where(valid, findings.column("p_value"), None),
         _where(valid, findings.column("nearest_class"), ""),
         vectors(_distances(findings, valid, len(context.classes))),
@@ -111,5 +119,6 @@ CATALOG = CatalogKind(
     finalize=finalize,
     extends=True,
     findings=FINDINGS,
+    ranking=Ranking("anomaly_rank", by="anomaly_score"),
     maker="scorer",
 )

@@ -15,35 +15,28 @@ from catalogtool.catalogs._common import (
 from catalogtool.schema import Column, arrow_schema
 
 _PROBABILITY = "stat.probability;src"
+
+
+def _offset(name: str, what: str) -> tuple[Column, Column]:
+    """Offsets from the transient to the east and to the north."""
+    east, north = (
+        Column(
+            f"{name}_{direction}_arcsec",
+            "float32",
+            f"{what} to the {direction}",
+            f"pos.eq.{axis};arith.diff",
+            unit="arcsec",
+        )
+        for direction, axis in (("east", "ra"), ("north", "dec"))
+    )
+    return east, north
+
+
 _FOUND = (
-    Column(
-        "offset_east_arcsec",
-        "float32",
-        "Offset of the host from the transient to the east",
-        "pos.eq.ra;arith.diff",
-        unit="arcsec",
-    ),
-    Column(
-        "offset_north_arcsec",
-        "float32",
-        "Offset of the host from the transient to the north",
-        "pos.eq.dec;arith.diff",
-        unit="arcsec",
-    ),
-    Column(
-        "network_east_arcsec",
-        "float32",
-        "Mean of the network's votes for the offset to the east",
-        "pos.eq.ra;arith.diff",
-        unit="arcsec",
-    ),
-    Column(
-        "network_north_arcsec",
-        "float32",
-        "Mean of the network's votes for the offset to the north",
-        "pos.eq.dec;arith.diff",
-        unit="arcsec",
-    ),
+    *_offset("offset", "Offset of the host from the transient"),
+    *_offset("network", "Mean of the network's votes for the offset"),
+    *_offset("nearest", "Offset of the nearest source, a simpler rule,"),
+    *_offset("lightest", "Offset of the source with the smallest light radius, a simpler rule,"),
     Column("host_ra", "float64", "Right ascension of the host, ICRS", "pos.eq.ra", unit="deg"),
     Column("host_dec", "float64", "Declination of the host, ICRS", "pos.eq.dec", unit="deg"),
     Column(

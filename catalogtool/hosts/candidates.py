@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from catalogtool.hosts.association import Association, describe_field, scatter
-from catalogtool.hosts.sources import Sources, directional_radius
+from catalogtool.hosts.sources import Sources, directional_radius, separation_pix
 
 Floats = npt.NDArray[np.float64]
 
@@ -23,6 +23,9 @@ class Found:
     host, network, second : ndarray, shape (2,)
         Offsets x and y from the transient: of the host, of the votes' mean, and of the second
         candidate (NaN without one).
+    nearest, lightest : ndarray, shape (2,)
+        Offsets of what simpler rules take for the host: the source with the smallest separation,
+        and the one with the smallest directional light radius.
     scatter : float
         Root-mean-square distance of the votes from their mean.
     p_host, p_second, p_hostless : float
@@ -38,6 +41,8 @@ class Found:
     host: Floats
     network: Floats
     second: Floats
+    nearest: Floats
+    lightest: Floats
     scatter: float
     p_host: float
     p_second: float
@@ -72,10 +77,13 @@ def weigh(sources: Sources, votes: Floats, association: Association, centre_pix:
     # Where no source is the likeliest, the host may be too faint to be one: the network guesses.
     is_detected = bool(p[best] >= p[-1])
     has_second = len(order) > 1
+    light_radii = directional_radius(sources, *centre)
     return Found(
         host=places[best] if is_detected else network,
         network=network,
         second=places[order[1]] if has_second else np.full(2, np.nan),
+        nearest=places[separation_pix(sources, *centre).argmin()],
+        lightest=places[light_radii.argmin()],
         scatter=scatter(votes),
         p_host=float(p[best]),
         p_second=float(p[order[1]]) if has_second else 0.0,
@@ -84,5 +92,5 @@ def weigh(sources: Sources, votes: Floats, association: Association, centre_pix:
         a=float(_ELLIPSE * sources.a[best]),
         b=float(_ELLIPSE * sources.b[best]),
         theta=float(sources.theta[best]),
-        light_radii=float(directional_radius(sources, *centre)[best] / _ELLIPSE),
+        light_radii=float(light_radii[best] / _ELLIPSE),
     )

@@ -101,6 +101,8 @@ class HostPredictor:
                 ("host", found.host),
                 ("network", found.network),
                 ("second", found.second),
+                ("nearest", found.nearest),
+                ("lightest", found.lightest),
             )
         }
         here = (np.array([ra]), np.array([dec]))
@@ -113,6 +115,10 @@ class HostPredictor:
             "offset_north_arcsec": offsets["host"][1],
             "network_east_arcsec": offsets["network"][0],
             "network_north_arcsec": offsets["network"][1],
+            "nearest_east_arcsec": offsets["nearest"][0],
+            "nearest_north_arcsec": offsets["nearest"][1],
+            "lightest_east_arcsec": offsets["lightest"][0],
+            "lightest_north_arcsec": offsets["lightest"][1],
             "host_ra": host_ra[0],
             "host_dec": host_dec[0],
             "scatter_arcsec": found.scatter * scale,

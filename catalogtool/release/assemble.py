@@ -28,6 +28,7 @@ from catalogtool.release._properties import (
     extension_properties,
     render,
 )
+from catalogtool.release._ranks import RankedRows
 from catalogtool.release._rows import RowSource, RunParts, Shape, is_placed
 from catalogtool.release._spill import Spill
 from catalogtool.release._summaries import SummaryRows
@@ -200,7 +201,10 @@ class _PartsOfKind:
 
     @classmethod
     def of(cls, run: RunLayout, shape: Shape, units: int) -> "_PartsOfKind":
-        rows = RunParts(run, shape.name, units, shape.part_schema)
+        rows: RowSource = RunParts(run, shape.name, units, shape.part_schema)
+        assert isinstance(shape.kind, CatalogKind)
+        if shape.kind.ranking is not None:
+            rows = RankedRows(rows, shape.kind.ranking)
         return cls(shape, rows, _Quarantine(shape.part_schema))
 
 

@@ -29,7 +29,6 @@ from sklearn.metrics import roc_auc_score
 from catalogtool.hosts.association import Association
 from catalogtool.hosts.candidates import Found, weigh
 from catalogtool.hosts.crossmatch import Galaxies
-from catalogtool.hosts.sources import directional_radius, separation_pix
 from catalogtool.inputs._simulation.host_scenes import LIGHT_RADII
 from catalogtool.inputs._simulation.host_scenes import Scene as Drawn
 from catalogtool.inputs.simulated_hosts import Format
@@ -133,7 +132,7 @@ def measure(
         matches.append((found.p_host if found else 0, has_host, name is not None, is_right))
         if has_host:
             sizes.append(truth.radius_arcsec)
-            for way, place in answers(scene, found).items():
+            for way, place in answers(found).items():
                 error = float(np.hypot(*(place - scene.host))) * SCALE_ARCSEC
                 errors.setdefault(way, []).append(error)
     found_errors = {way: np.array(values) for way, values in errors.items()}
@@ -141,16 +140,12 @@ def measure(
     return Result(found_errors, np.array(sizes), auc, np.array(matches))
 
 
-def answers(scene: Scene, found: Found | None) -> dict[str, np.ndarray]:
+def answers(found: Found | None) -> dict[str, np.ndarray]:
     """Where each way says that the host is, in pixels; infinitely far where it cannot say."""
     if found is None:
         return dict.fromkeys(WAYS, np.full(2, np.inf))
-    sources = scene.sources
-    nearest = separation_pix(sources, CENTRE_PIX, CENTRE_PIX).argmin()
-    lightest = directional_radius(sources, CENTRE_PIX, CENTRE_PIX).argmin()
-    places = np.stack([sources.x, sources.y], axis=1)
-    own = (found.host + CENTRE_PIX, found.network + CENTRE_PIX)
-    return dict(zip(WAYS, (*own, places[nearest], places[lightest]), strict=True))
+    offsets = (found.host, found.network, found.nearest, found.lightest)
+    return {way: offset + CENTRE_PIX for way, offset in zip(WAYS, offsets, strict=True)}
 
 
 def report(results: list[Result]) -> None:

@@ -23,7 +23,7 @@ from catalogtool.hosts.association import Association
 from catalogtool.hosts.candidates import weigh
 from catalogtool.hosts.ellipses import best_ellipses
 from catalogtool.hosts.sky import offsets_between
-from catalogtool.hosts.sources import directional_radius, find_sources, separation_pix
+from catalogtool.hosts.sources import find_sources
 from catalogtool.networks._delight import Delight
 from catalogtool.preprocess.pyramid import FIELD_PIX, build_pyramid, centred
 from catalogtool.training.hosts import CENTRE_PIX, vote
@@ -108,10 +108,7 @@ def report_real(network: Delight, association: Association) -> None:
             continue
         votes = vote(network, build_pyramid(detection)[None])[0]
         found = weigh(sources, votes, association, CENTRE_PIX)
-        places = np.stack([sources.x, sources.y], axis=1) - CENTRE_PIX
-        nearest = separation_pix(sources, CENTRE_PIX, CENTRE_PIX).argmin()
-        lightest = directional_radius(sources, CENTRE_PIX, CENTRE_PIX).argmin()
-        answers = (found.host, found.network, places[nearest], places[lightest])
+        answers = (found.host, found.network, found.nearest, found.lightest)
         errors = [np.hypot(*(place - real.host)) * real.scale_arcsec for place in answers]
         print(
             f"{real.name}: host {away:.1f} arcsec away; errors of the model {errors[0]:.2f}, the "
