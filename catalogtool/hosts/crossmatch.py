@@ -26,7 +26,13 @@ _FARTHEST_ARCSEC = 15.0
 _REACH_SIGMA = 2.5
 """How many standard deviations of the places the reach is."""
 _NEEDED = ("ra", "dec")
-_OPTIONAL = ("redshift", "magnitude")
+_NAMES = {
+    "ra": ("ra",),
+    "dec": ("dec",),
+    "redshift": ("redshift",),
+    "magnitude": ("magnitude", "magnitude_ab"),
+}
+"""What is read, and the names that it may have."""
 _IDS = ("galaxy_id", "object_id", "id", "source_id")
 
 
@@ -62,8 +68,8 @@ class Galaxies:
         """Read a Parquet file, or the Parquet files of a folder or HATS collection.
 
         Columns ``ra`` and ``dec`` in degrees, one of ``galaxy_id``, ``object_id``, ``id``,
-        ``source_id``, and if known ``redshift`` and ``magnitude``. Galaxies without a position are
-        left out.
+        ``source_id``, and if known ``redshift`` and ``magnitude`` (or ``magnitude_ab``). Galaxies
+        without a position are left out.
 
         Raises
         ------
@@ -76,7 +82,7 @@ class Galaxies:
         table = pa.concat_tables(tables)
         placed = pc.and_(*(pc.is_finite(pc.fill_null(table.column(c), np.nan)) for c in _NEEDED))
         table = table.filter(placed)
-        values = {name: table.column(name).to_numpy() for name in (*_NEEDED, *_OPTIONAL)}
+        values = {name: table.column(name).to_numpy() for name in _NAMES}
         magnitude = values["magnitude"] if np.isfinite(values["magnitude"]).any() else None
         names = table.column("id").to_pylist()
         return cls(values["ra"], values["dec"], names, values["redshift"], magnitude)
@@ -155,12 +161,15 @@ def _read_file(name: str, uri: str) -> pa.Table:
                 f"{uri}: galaxies need the columns ra, dec and one of {', '.join(_IDS)}; "
                 f"{name} has {', '.join(known)}"
             )
-        optional = [name for name in _OPTIONAL if name in known]
-        table = file.read(columns=[*_NEEDED, identifier, *optional])
+        found = {
+            name: next((column for column in names if column in known), None)
+            for name, names in _NAMES.items()
+        }
+        table = file.read(columns=[identifier, *(name for name in found.values() if name)])
     unknown = pa.nulls(table.num_rows, pa.float64())
     numbers = {
-        name: pc.cast(table.column(name), pa.float64()) if name in known else unknown
-        for name in (*_NEEDED, *_OPTIONAL)
+        name: pc.cast(table.column(column), pa.float64()) if column else unknown
+        for name, column in found.items()
     }
     filled = {name: pc.fill_null(values, float("nan")) for name, values in numbers.items()}
     return pa.table({**filled, "id": pc.cast(table.column(identifier), pa.string())})

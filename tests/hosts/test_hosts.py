@@ -320,10 +320,13 @@ def test_a_bright_galaxy_is_a_large_host_and_not_the_faint_one_nearer_to_its_mid
     assert small["matched_separation_arcsec"] == pytest.approx(0, abs=1e-6)
 
 
-def test_magnitudes_of_a_table_are_used_and_unknown_ones_are_faint(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["magnitude", "magnitude_ab"])
+def test_magnitudes_of_a_table_are_used_and_unknown_ones_are_faint(
+    tmp_path: Path, name: str
+) -> None:
     near = 10.0 + np.array([1.0, -2.0, 3.0]) / 3600
     table = pa.table(
-        {"id": ["a", "b", "c"], "ra": near, "dec": [0.0] * 3, "magnitude": [None, 20.0, 23.0]}
+        {"id": ["a", "b", "c"], "ra": near, "dec": [0.0] * 3, name: [None, 20.0, 23.0]}
     )
     pq.write_table(table, tmp_path / "galaxies.parquet")
     galaxies = Galaxies.read(str(tmp_path / "galaxies.parquet"))
