@@ -2,14 +2,23 @@
 
 import difflib
 import importlib
+import importlib.util
 import pkgutil
 from types import ModuleType
 
 from catalogtool.errors import UnknownNameError
 
+_NOUNS = {
+    "adaptation": "adaptation methods",
+    "anomaly": "anomaly methods",
+    "catalogs": "catalog kinds",
+    "inputs": "input formats",
+}
+"""What the modules of a package are, where its name does not say it."""
+
 
 def module_names(package: str) -> tuple[str, ...]:
-    """List the public modules of a package without importing them.
+    """List the public modules of a package without importing any of it.
 
     Parameters
     ----------
@@ -21,7 +30,8 @@ def module_names(package: str) -> tuple[str, ...]:
     tuple of str
         Sorted names; those with a leading underscore are not registrations.
     """
-    path = importlib.import_module(package).__path__
+    spec = importlib.util.find_spec(package)
+    path = spec.submodule_search_locations if spec else None
     return tuple(sorted(m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_")))
 
 
@@ -33,8 +43,20 @@ def load_module(package: str, name: str) -> ModuleType:
     UnknownNameError
         If the package has no such module; the message lists those it has.
     """
-    check_name(name, module_names(package), package.rsplit(".", 1)[-1])
+    check_module(package, name)
     return importlib.import_module(f"{package}.{name}")
+
+
+def check_module(package: str, name: str) -> None:
+    """Refuse a name that no public module of a package has; imports nothing.
+
+    Raises
+    ------
+    UnknownNameError
+        If the package has no such module.
+    """
+    folder = package.rsplit(".", 1)[-1]
+    check_name(name, module_names(package), _NOUNS.get(folder, folder))
 
 
 def check_name(name: str, known: tuple[str, ...], folder: str) -> None:

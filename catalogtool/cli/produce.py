@@ -144,12 +144,25 @@ def produce(  # noqa: PLR0913, PLR0917 - the options of the main command
     }
     given = {key: value for key, value in values.items() if value is not None}
     config = build_settings(RunConfig, given, where="catalogtool produce")
+    _refuse_misspelt(config)
     if plan:
         _show_plan(config, as_json=as_json)
         return
     place = Place(cluster, runtime, shared_disk=shared_disk, insecure=insecure_cluster)
     outcome = run(_work, config, place)
     _show_outcome(outcome, as_json=as_json)
+
+
+def _refuse_misspelt(config: "RunConfig") -> None:
+    """Tell of a misspelt name before anything is loaded that takes seconds."""
+    from catalogtool._discovery import check_module
+    from catalogtool.surveys import load_survey
+
+    for kind in config.catalogs:
+        check_module("catalogtool.catalogs", kind)
+    if config.method is not None:
+        check_module("catalogtool.adaptation", config.method)
+    load_survey(config.survey)
 
 
 def _work(config: "RunConfig", progress: "Progress") -> "Outcome":

@@ -60,7 +60,8 @@ def _coarse_sources(image: Image, noise: float, block: int) -> npt.NDArray[np.vo
     for name in ("a", "b"):
         found[name] *= block
     found["flux"] *= block**2
-    return found[np.isfinite(found["a"]) & np.isfinite(found["b"])]
+    kept: npt.NDArray[np.void] = found[np.isfinite(found["a"]) & np.isfinite(found["b"])]
+    return kept
 
 
 def _main_source(sources: Sources, coarse: np.void) -> int | None:

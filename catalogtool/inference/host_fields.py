@@ -5,6 +5,7 @@ no pixels.
 """
 
 import logging
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -75,12 +76,12 @@ def describe_fields(cutouts: Cutouts, rows: pa.Table, band: int, scale_arcsec: f
     return pa.Table.from_pylist(found, schema=FIELDS)
 
 
-def field_of(row: dict[str, object]) -> tuple[Sources, Pyramid]:
+def field_of(row: dict[str, Any]) -> tuple[Sources, Pyramid]:
     """Sources and pyramid of a row of `FIELDS` whose flags are not fatal."""
-    measures = (np.array(row[name], dtype=np.float64) for name in _MEASURES)
-    pyramid = np.frombuffer(row["pyramid"], dtype=np.float32)  # type: ignore[call-overload]
-    own = pyramid.reshape(LEVELS, SIDE, SIDE).copy()  # writable, as torch wants it
-    return Sources(*measures, noise=row["noise"]), own  # type: ignore[arg-type]
+    x, y, a, b, theta, flux, peak = (np.array(row[name], dtype=np.float64) for name in _MEASURES)
+    pyramid = np.frombuffer(row["pyramid"], dtype=np.float32).reshape(LEVELS, SIDE, SIDE)
+    writable = pyramid.copy()  # as torch wants it
+    return Sources(x, y, a, b, theta, flux, peak, row["noise"]), writable
 
 
 class FieldStore:

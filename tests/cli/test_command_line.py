@@ -20,19 +20,41 @@ def call(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
 
 
-def test_help_loads_neither_ray_nor_torch() -> None:
+def loaded(*words: str) -> subprocess.CompletedProcess[str]:
+    """Call in a process that tells at its end which modules were loaded."""
     program = (
-        "import sys; sys.argv = ['catalogtool', '--help']\n"
+        f"import sys; sys.argv = ['catalogtool', *{words!r}]\n"
         "from catalogtool.cli.main import run\n"
         "try: run()\n"
         "except SystemExit: pass\n"
-        "heavy = {'ray', 'torch', 'pyarrow', 'numpy', 'astropy'} & set(sys.modules)\n"
-        "print('heavy', sorted(heavy))"
+        "print('loaded', *(name for name in sys.modules if '.' not in name))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
-    )
-    assert done.stdout.strip().endswith("heavy []"), done.stdout + done.stderr
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_help_loads_neither_ray_nor_torch() -> None:
+    done = loaded("--help")
+    modules = set(done.stdout.rpartition("loaded")[2].split())
+    assert "catalogtool" in modules, done.stderr
+    assert not {"ray", "torch", "pyarrow", "numpy", "astropy"} & modules
+
+
+@pytest.mark.parametrize(
+    ("option", "typo", "meant"),
+    [
+        ("--survey", "clsh", "clash"),
+        ("--method", "mem", "mme"),
+        ("--catalog", "morphlogy", "morphology"),
+    ],
+)
+def test_a_misspelt_name_is_told_before_ray_and_torch_are_loaded(
+    option: str, typo: str, meant: str
+) -> None:
+    done = loaded("produce", "--survey", "clash", option, typo)
+    modules = set(done.stdout.rpartition("loaded")[2].split())
+    assert f"Did you mean '{meant}'?" in done.stderr
+    assert not {"ray", "torch"} & modules
 
 
 def test_survey_list_names_every_shipped_survey() -> None:
