@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import distributed, multiprocessing, nn
+from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+from two_workers import run_two_workers
 
 from catalogtool.adaptation import build_method
 from catalogtool.adaptation._base import Batches, DomainBatch, Method
@@ -89,9 +90,7 @@ def compare_two_workers_with_one(folder: Path, name: str, options: dict[str, Any
     losses = train_a_little(method, method, 0, 1)
     expected = flat_state(method).numpy()
 
-    multiprocessing.spawn(  # type: ignore[no-untyped-call]
-        _work, args=(str(folder), name, options), nprocs=2
-    )
+    run_two_workers(_work, str(folder), name, options)
 
     found = [np.load(folder / f"{rank}.npz") for rank in range(2)]
     np.testing.assert_allclose(np.mean([f["losses"] for f in found], axis=0), losses, rtol=2e-4)

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import distributed, multiprocessing, nn
+from torch import distributed, nn
 from torch.distributions import Independent, Normal, kl_divergence
 from torch.nn.parallel import DistributedDataParallel
+from two_workers import run_two_workers
 
 from catalogtool.adaptation import avda
 from catalogtool.adaptation._base import DomainBatch, LossTerms
@@ -330,7 +331,7 @@ def test_two_workers_have_the_losses_and_gradients_of_one(tmp_path: Path) -> Non
     method = _quiet(_method())
     terms = _step(method, _batches())
 
-    multiprocessing.spawn(_work, args=(str(tmp_path),), nprocs=2)  # type: ignore[no-untyped-call]
+    run_two_workers(_work, str(tmp_path))
 
     found = [np.load(tmp_path / f"{rank}.npz") for rank in range(2)]
     np.testing.assert_allclose((found[0]["terms"] + found[1]["terms"]) / 2, terms, rtol=1e-4)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 from pytorch_metric_learning.losses import NTXentLoss
-from torch import distributed, multiprocessing
+from torch import distributed
 from torch.nn.parallel import DistributedDataParallel
+from two_workers import run_two_workers
 
 from catalogtool.adaptation._contrast import nt_xent
 
@@ -142,7 +143,7 @@ def test_two_workers_have_the_loss_and_gradient_of_one(tmp_path: Path) -> None:
     loss = _loss(network, *_views())
     loss.backward()  # type: ignore[no-untyped-call]
 
-    multiprocessing.spawn(_work, args=(str(tmp_path),), nprocs=2)  # type: ignore[no-untyped-call]
+    run_two_workers(_work, str(tmp_path))
 
     for rank in range(2):
         found = np.load(tmp_path / f"{rank}.npz")

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import distributed, multiprocessing, nn
+from torch import distributed, nn
+from two_workers import run_two_workers
 
 from catalogtool.adaptation import build_method, load_method, method_names
 from catalogtool.adaptation._base import Batches, DomainBatch, Method
@@ -117,7 +118,7 @@ def _work(rank: int, folder: str) -> None:
 
 
 def test_two_workers_learn_what_one_does_from_both_batches(tmp_path: Path) -> None:
-    multiprocessing.spawn(_work, args=(str(tmp_path),), nprocs=WORKERS)  # type: ignore[no-untyped-call]
+    run_two_workers(_work, str(tmp_path))
 
     for rank in range(WORKERS):
         found = np.load(tmp_path / f"{rank}.npz")
