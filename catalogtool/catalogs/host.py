@@ -94,6 +94,12 @@ _FOUND = (
         "stat.param",
     ),
     Column(
+        "matched_probability",
+        "float32",
+        "Probability that the matched galaxy is the host; null without one",
+        _PROBABILITY,
+    ),
+    Column(
         "matched_separation_arcsec",
         "float32",
         "Distance of the matched galaxy from the host; null without one",

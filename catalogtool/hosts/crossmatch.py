@@ -100,6 +100,11 @@ class Galaxies:
             Degrees.
         radius_arcsec : float
             The host's semi-major axis.
+
+        Returns
+        -------
+        dict
+            Empty without a match; ``matched_share`` is how likely it is among all within reach.
         """
         reach = min(max(REACH_ARCSEC, _REACH_RADII * radius_arcsec), _FARTHEST_ARCSEC)
         place = _unit_vectors(np.array([ra]), np.array([dec]))[0]
@@ -107,14 +112,15 @@ class Galaxies:
         if not len(near):
             return {}
         separation = _arcsec(np.linalg.norm(self._tree.data[near] - place, axis=1))
-        best = int(separation.argmin())
+        likelihood = np.exp(-0.5 * (_REACH_SIGMA * separation / reach) ** 2)
         if self._as_bright is not None:
-            likelihood = -0.5 * (_REACH_SIGMA * separation / reach) ** 2
-            best = int((likelihood - np.log(self._as_bright[near])).argmax())
-        elif len(near) > 1 and separation[best] > REACH_ARCSEC:
+            likelihood /= self._as_bright[near]
+        elif len(near) > 1 and separation.min() > REACH_ARCSEC:
             return {}
+        best = int(likelihood.argmax())
         return {
             "matched_id": self.names[near[best]],
+            "matched_share": float(likelihood[best] / likelihood.sum()),
             "matched_separation_arcsec": float(separation[best]),
             "redshift": float(self.redshift[near[best]]),
         }

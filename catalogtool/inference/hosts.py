@@ -134,7 +134,10 @@ class HostPredictor:
             "light_radii": found.light_radii,
         }
         if self.galaxies is not None and np.isfinite(host_ra[0]):
-            row |= self.galaxies.match(host_ra[0], host_dec[0], found.a * scale)
+            matched = self.galaxies.match(host_ra[0], host_dec[0], found.a * scale)
+            if matched:
+                matched["matched_probability"] = found.p_host * matched.pop("matched_share")
+            row |= matched
         return {name: _known(value) for name, value in row.items()}
 
 

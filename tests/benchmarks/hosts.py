@@ -40,7 +40,7 @@ from catalogtool.training.hosts import CENTRE_PIX, HostSpec, Scene, vote
 
 SCALE_ARCSEC = 0.25
 WAYS = ("model", "network", "nearest source", "light radius")
-_LEAST = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99)
+_LEAST = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
 
 
 class Truth(NamedTuple):
@@ -59,7 +59,7 @@ class Result(NamedTuple):
     sizes: np.ndarray
     auc: float
     matches: np.ndarray
-    """Probability of the host, whether there is one, whether a galaxy matched, whether it is it."""
+    """Probability of the match, whether there is a host, whether a galaxy matched, and is it."""
 
 
 class Sky(NamedTuple):
@@ -124,12 +124,13 @@ def measure(
         if len(scene.sources):
             found = weigh(scene.sources, places, association, CENTRE_PIX)
         hostless.append((not has_host, found.p_hostless if found else 1.0))
-        name = None
+        matched = {}
         if found:
             sky = source.sky_position(*(found.host + CENTRE_PIX), 0, 0)
-            name = truth.galaxies.match(*sky, found.a * SCALE_ARCSEC).get("matched_id")
-        is_right = has_host and name == truth.name
-        matches.append((found.p_host if found else 0, has_host, name is not None, is_right))
+            matched = truth.galaxies.match(*sky, found.a * SCALE_ARCSEC)
+        is_right = has_host and matched.get("matched_id") == truth.name
+        p_match = found.p_host * matched["matched_share"] if matched else 0.0
+        matches.append((p_match, has_host, bool(matched), is_right))
         if has_host:
             sizes.append(truth.radius_arcsec)
             for way, place in answers(found).items():

@@ -292,6 +292,7 @@ def test_a_host_is_matched_with_the_nearest_galaxy_within_reach() -> None:
     found = galaxies.match(10.0001, 0.0, radius_arcsec=2)
     assert found["matched_id"] == "near"
     assert found["matched_separation_arcsec"] == pytest.approx(0.36)
+    assert found["matched_share"] == 1
     assert galaxies.match(10.0005, 0.0, radius_arcsec=2) == {}
     assert galaxies.match(10.0004, 0.0, radius_arcsec=7)["matched_id"] == "near"
 
@@ -314,7 +315,9 @@ def test_a_bright_galaxy_is_a_large_host_and_not_the_faint_one_nearer_to_its_mid
     magnitude = np.append(rng.uniform(18, 23, 500), [13, 22])
     sky = np.append(ra, [bright, faint]), np.append(dec, [10.0, 10.0])
     galaxies = Galaxies(*sky, names, np.full(502, np.nan), magnitude)
-    assert galaxies.match(10.0, 10.0, radius_arcsec=40)["matched_id"] == "500"
+    large = galaxies.match(10.0, 10.0, radius_arcsec=40)
+    assert large["matched_id"] == "500"
+    assert 0.98 < large["matched_share"] < 1
     small = galaxies.match(faint, 10.0, radius_arcsec=2)
     assert small["matched_id"] == "501"
     assert small["matched_separation_arcsec"] == pytest.approx(0, abs=1e-6)
