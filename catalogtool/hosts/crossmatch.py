@@ -76,10 +76,7 @@ class Galaxies:
         DataError
             If there are none, or a column is missing.
         """
-        tables = [_read_file(name, uri) for name in _files(uri)]
-        if not tables:
-            raise DataError(f"{uri}: holds no Parquet file of galaxies; check the address")
-        table = pa.concat_tables(tables)
+        table = pa.concat_tables(_read_file(info.uri, uri) for info in galaxy_files(uri))
         placed = pc.and_(*(pc.is_finite(pc.fill_null(table.column(c), np.nan)) for c in _NEEDED))
         table = table.filter(placed)
         values = {name: table.column(name).to_numpy() for name in _NAMES}
@@ -146,14 +143,21 @@ def _unit_vectors(ra: Floats, dec: Floats) -> Floats:
     return np.stack([flat * np.cos(longitude), flat * np.sin(longitude), np.sin(latitude)], axis=-1)
 
 
-def _files(uri: str) -> list[str]:
-    """Data files of a table; those of a collection's margin repeat rows of the others."""
-    if uri.endswith(".parquet"):
-        return [uri]
-    names = [info.uri for info in storage.list_files(uri) if info.uri.endswith(".parquet")]
-    data = [name for name in names if "/dataset/" in name and "_margin/" not in name]
-    chosen = data or names
-    return [name for name in chosen if not name.rsplit("/", 1)[-1].startswith(("_", "data_thumb"))]
+def galaxy_files(uri: str) -> list[storage.FileInfo]:
+    """Data files of a table; those of a collection's margin repeat rows of the others.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+    """
+    found = [info for info in storage.list_files(uri) if info.uri.endswith(".parquet")]
+    data = [info for info in found if "/dataset/" in info.uri and "_margin/" not in info.uri]
+    names = [(info, info.uri.rsplit("/", 1)[-1]) for info in data or found]
+    chosen = [info for info, name in names if not name.startswith(("_", "data_thumb"))]
+    if not chosen:
+        raise DataError(f"{uri}: holds no Parquet file of galaxies; check the address")
+    return chosen
 
 
 def _read_file(name: str, uri: str) -> pa.Table:

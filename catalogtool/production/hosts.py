@@ -1,8 +1,12 @@
 """What a model of hosts learns from, and whether its recipe fits the survey."""
 
+import hashlib
+
 from catalogtool import storage
+from catalogtool.config._base import canonical_json
 from catalogtool.config.run import RunConfig
 from catalogtool.errors import ConfigError
+from catalogtool.hosts.crossmatch import galaxy_files
 from catalogtool.production.domains import DomainInput, open_domain
 from catalogtool.production.fit import alike_scales
 from catalogtool.surveys import load_survey
@@ -64,6 +68,18 @@ def host_band(survey: Survey, options: HostOptions) -> int:
             f"{', '.join(survey.band_names)}"
         )
     return survey.band_names.index(options.band)
+
+
+def galaxies_identity(uri: str) -> str:
+    """SHA-256 that changes when the galaxies do.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+    """
+    files = [[info.uri, info.identity] for info in galaxy_files(uri)]
+    return hashlib.sha256(canonical_json({"files": files}).encode()).hexdigest()
 
 
 def _training_fields(

@@ -15,7 +15,7 @@ from catalogtool.inference.scorers import read_scorer_spec
 from catalogtool.layout import OutputLayout
 from catalogtool.production.choice import choose
 from catalogtool.production.domains import DomainInput, open_domain, open_source, refuse_unplaced
-from catalogtool.production.hosts import host_band, plan_hosts
+from catalogtool.production.hosts import galaxies_identity, host_band, plan_hosts
 from catalogtool.production.trainings import plan_trainings, resolved_recipe
 from catalogtool.surveys import load_survey
 from catalogtool.surveys._definition import AnomalyOptions, Recipe, Survey
@@ -46,6 +46,8 @@ class Plan:
     """Index of the band in which it looks for them."""
     galaxies: str | None = None
     """Galaxies that hosts are matched with."""
+    galaxies_identity: str | None = None
+    """Changes when they do."""
 
     @property
     def model_uri(self) -> str | None:
@@ -134,7 +136,8 @@ def make_plan(config: RunConfig, manifests_uri: str | None = None) -> Plan:
     if choice.hosts is None or choice.hosts.hosts is None:
         return Plan(config, layout, choice.kinds, target, trainings, scorer)
     options = choice.hosts.hosts
-    galaxies = config.galaxies or options.galaxies
+    named = config.galaxies or options.galaxies
+    galaxies = storage.normalise(named) if named else None
     return Plan(
         config,
         layout,
@@ -144,7 +147,8 @@ def make_plan(config: RunConfig, manifests_uri: str | None = None) -> Plan:
         scorer,
         hosts=plan_hosts(config, choice.hosts, target, manifests),
         host_band=host_band(survey, options),
-        galaxies=galaxies and storage.normalise(galaxies),
+        galaxies=galaxies,
+        galaxies_identity=galaxies_identity(galaxies) if galaxies else None,
     )
 
 

@@ -63,6 +63,7 @@ def run_id(plan: Plan, models: dict[str, str]) -> str:
         "manifest": plan.target.manifest.identity,
         "models": models,
         "kinds": plan.kinds,
+        "galaxies": plan.galaxies_identity,
         "code": __version__,
     }
     return hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:12]
@@ -78,7 +79,8 @@ def identities(plan: Plan) -> dict[str, str]:
     if plan.scorer is not None:
         found["scorer"] = _identity(plan.config.scorer, plan.scorer.identity)
     if plan.hosts is not None:
-        found["hosts"] = _identity(plan.config.host_model, plan.hosts.identity)
+        own = _identity(plan.config.host_model, plan.hosts.identity)
+        found["hosts"] = f"{own} {plan.galaxies_identity}" if plan.galaxies_identity else own
     makers = {kind: load_kind(kind).maker for kind in plan.kinds}
     return {kind: found[maker] for kind, maker in makers.items() if maker in found}
 

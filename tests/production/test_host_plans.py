@@ -1,0 +1,51 @@
+"""Galaxies that hosts are matched with are part of what a run is."""
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from catalogtool.config.run import RunConfig
+from catalogtool.errors import DataError
+from catalogtool.production.plan import Plan, make_plan
+from catalogtool.production.record import identities, run_id
+
+
+def plan_with(tmp_path: Path, galaxies: Path | None) -> Plan:
+    return make_plan(
+        RunConfig(
+            survey="mock_hosts",
+            input="simulated_hosts:5",
+            catalog="host",
+            output=str(tmp_path / "out"),
+            galaxies=None if galaxies is None else str(galaxies),
+        )
+    )
+
+
+def test_other_galaxies_are_another_run_whose_hosts_are_old(tmp_path: Path) -> None:
+    file = tmp_path / "galaxies.parquet"
+    plans = [plan_with(tmp_path, None)]
+    for count in (1, 2):
+        ids = [str(index) for index in range(count)]
+        pq.write_table(pa.table({"id": ids, "ra": [1.0] * count, "dec": [2.0] * count}), file)
+        plans.append(plan_with(tmp_path, file))
+    again = plan_with(tmp_path, file)
+    models = {"host": "delight-1"}
+    assert len({run_id(plan, models) for plan in plans}) == 3
+    assert len({identities(plan)["host"] for plan in plans}) == 3
+    assert run_id(again, models) == run_id(plans[-1], models)
+    # The model and what it looks at stay: nothing is trained, no pixel is read.
+    assert len({plan.hosts_uri for plan in plans}) == 1
+    assert len({plan.target.manifest.identity for plan in plans}) == 1
+
+
+def test_galaxies_that_are_not_there_are_refused_before_anything_is_trained(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="holds no Parquet file of galaxies"):
+        plan_with(tmp_path, tmp_path / "empty")
+    with pytest.raises(DataError, match=r"nowhere\.parquet"):
+        plan_with(tmp_path, tmp_path / "nowhere.parquet")
