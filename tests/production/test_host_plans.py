@@ -17,6 +17,7 @@ def plan_with(tmp_path: Path, galaxies: Path | None) -> Plan:
         RunConfig(
             survey="mock_hosts",
             input="simulated_hosts:5",
+            source_input="simulated_hosts:9",
             catalog="host",
             output=str(tmp_path / "out"),
             galaxies=None if galaxies is None else str(galaxies),
