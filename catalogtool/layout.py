@@ -5,8 +5,8 @@
     OUTPUT/
       manifests/<survey>-<identity>.parquet
       models/<training identity>/     weights.safetensors, run.json
-      fields/<survey>-<identity>-<band>-<version>/
-        unit-00000.parquet          pyramids and sources of a manifest's transients, for hosts
+      fields/<survey>-<identity>/
+        unit-00000.parquet            pyramids and sources of a manifest's transients, for hosts
       runs/<run id>/
         run.json                      what was asked, resolved
         form.json                     form of the network that predicts
@@ -55,9 +55,9 @@ class OutputLayout:
         """Folder of the model that a training leads to."""
         return storage.join(self.uri, "models", training_identity[:16])
 
-    def fields(self, survey: str, identity: str, band: str, version: int) -> str:
-        """Folder of what hosts are found in, named by the manifest and how it was made."""
-        return storage.join(self.uri, "fields", f"{survey}-{identity[:16]}-{band}-{version}")
+    def fields(self, survey: str, identity: str) -> str:
+        """Folder of what hosts are found in, named by all that it depends on."""
+        return storage.join(self.uri, "fields", f"{survey}-{identity[:16]}")
 
     def run(self, run_id: str) -> "RunLayout":
         """Addresses of a run."""

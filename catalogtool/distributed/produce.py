@@ -11,7 +11,6 @@ from catalogtool.config.run import RunConfig
 from catalogtool.distributed.cluster import any_cluster, default_workers
 from catalogtool.distributed.infer import run_units
 from catalogtool.distributed.models import find_models, make_models
-from catalogtool.inference import host_fields
 from catalogtool.inference.forms import FORMS
 from catalogtool.inference.models import RunModels, model_ids
 from catalogtool.inference.unit import UnitTask
@@ -190,15 +189,9 @@ def _unit_task(plan: Plan, record: RunRecord, run: RunLayout) -> UnitTask:
         kept=kept,
         host_band=plan.host_band,
         galaxies=plan.galaxies,
-        fields_uri=_fields_uri(plan),
+        fields_uri=plan.fields_uri,
         kinds=plan.kinds,
         run_uri=run.uri,
         form=plan.config.form,
         threads=record.threads,
     )
-
-
-def _fields_uri(plan: Plan) -> str:
-    band = plan.survey.band_names[plan.host_band]
-    identity = plan.target.manifest.identity
-    return plan.layout.fields(plan.survey.name, identity, band, host_fields.VERSION)

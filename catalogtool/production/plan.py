@@ -1,5 +1,6 @@
 """The plan of a production: everything that can be known and refused before work starts."""
 
+import hashlib
 import math
 from dataclasses import dataclass
 
@@ -7,10 +8,12 @@ from catalogtool import storage
 from catalogtool.anomaly import read_method_options as read_anomaly_options
 from catalogtool.catalogs import load_kind
 from catalogtool.catalogs._base import CatalogContext
+from catalogtool.config._base import canonical_json
 from catalogtool.config.run import RunConfig
 from catalogtool.config.scorer import ScorerSpec
 from catalogtool.config.training import TrainingSpec
 from catalogtool.errors import ModelError
+from catalogtool.inference.host_fields import VERSION
 from catalogtool.inference.scorers import read_scorer_spec
 from catalogtool.layout import OutputLayout
 from catalogtool.production.choice import choose
@@ -63,6 +66,20 @@ class Plan:
     def hosts_uri(self) -> str | None:
         """Folder of the model of hosts."""
         return self._folder(self.config.host_model, self.hosts)
+
+    @property
+    def fields_uri(self) -> str | None:
+        """Folder of what hosts are found in: other objects, pixels or measures have another."""
+        if self.hosts is None:
+            return None
+        facts = {
+            "manifest": self.target.manifest.identity,
+            "survey": self.survey.model_dump(mode="json", exclude={"recipes"}),
+            "band": self.host_band,
+            "version": VERSION,
+        }
+        identity = hashlib.sha256(canonical_json(facts).encode()).hexdigest()
+        return self.layout.fields(self.survey.name, identity)
 
     def _folder(
         self, given: str | None, spec: TrainingSpec | ScorerSpec | HostSpec | None

@@ -1,5 +1,6 @@
 """Galaxies that hosts are matched with are part of what a run is."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -39,7 +40,16 @@ def test_other_galaxies_are_another_run_whose_hosts_are_old(tmp_path: Path) -> N
     assert run_id(again, models) == run_id(plans[-1], models)
     # The model and what it looks at stay: nothing is trained, no pixel is read.
     assert len({plan.hosts_uri for plan in plans}) == 1
-    assert len({plan.target.manifest.identity for plan in plans}) == 1
+    assert len({plan.fields_uri for plan in plans}) == 1
+
+
+def test_what_hosts_are_found_in_is_another_one_where_pixels_are_larger(tmp_path: Path) -> None:
+    plan = plan_with(tmp_path, None)
+    larger = plan.survey.model_copy(update={"pixel_scale": 2 * plan.survey.pixel_scale})
+    other = replace(plan, target=replace(plan.target, survey=larger))
+    assert other.target.manifest == plan.target.manifest
+    assert other.fields_uri != plan.fields_uri
+    assert replace(plan, host_band=1).fields_uri != plan.fields_uri
 
 
 def test_galaxies_that_are_not_there_are_refused_before_anything_is_trained(
