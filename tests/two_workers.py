@@ -2,7 +2,6 @@
 
 import multiprocessing
 from collections.abc import Callable
-from typing import Any
 
 # Both are forked from a process that has loaded what takes seconds, and nothing else.
 multiprocessing.set_forkserver_preload(["torch._dynamo", "catalogtool.adaptation", "pytest"])
@@ -10,8 +9,8 @@ multiprocessing.set_forkserver_preload(["torch._dynamo", "catalogtool.adaptation
 WORKERS = 2
 
 
-def run_two_workers(work: Callable[..., None], *arguments: Any) -> None:  # noqa: ANN401
+def run_two_workers(work: Callable[..., None], *arguments: object) -> None:
     """Call ``work(rank, *arguments)`` in two processes, and wait for both."""
     from torch.multiprocessing import start_processes
 
-    start_processes(work, args=arguments, nprocs=WORKERS, start_method="forkserver")  # type: ignore[no-untyped-call]
+    start_processes(work, args=arguments, nprocs=WORKERS, start_method="forkserver")

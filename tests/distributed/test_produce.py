@@ -63,7 +63,7 @@ def interrupt(words: list[str], is_time: Callable[[], bool], log: Path) -> Inter
         time.sleep(0.1)
     family = psutil.Process(running.pid).children(recursive=True)
     os.killpg(running.pid, signal.SIGINT)
-    returncode = running.wait(timeout=120)
+    returncode = running.wait(timeout=60)
     _, orphans = psutil.wait_procs(family, timeout=ORPHANS_END_S)
     names = [process.name() for process in orphans]
     for process in orphans:

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import distributed, nn
-from two_workers import run_two_workers
+from two_workers import WORKERS, run_two_workers
 
 from catalogtool.adaptation import build_method, load_method, method_names
 from catalogtool.adaptation._base import Batches, DomainBatch, Method
@@ -18,7 +18,6 @@ from catalogtool.training.group_norm import GroupBatchNorm
 
 CLASSES = 3
 PER_WORKER = 6
-WORKERS = 2
 BOTH = {"source", "target_unlabelled"}
 SCHEMES = [
     (name, domain_norm)
