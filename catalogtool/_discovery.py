@@ -31,7 +31,8 @@ def module_names(package: str) -> tuple[str, ...]:
         Sorted names; those with a leading underscore are not registrations.
     """
     spec = importlib.util.find_spec(package)
-    path = spec.submodule_search_locations if spec else None
+    assert spec is not None, package
+    path = spec.submodule_search_locations
     return tuple(sorted(m.name for m in pkgutil.iter_modules(path) if not m.name.startswith("_")))
 
 

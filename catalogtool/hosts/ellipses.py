@@ -9,9 +9,8 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-import sep
 
-from catalogtool.hosts.sources import Detection, Image, Sources, elliptical_radius
+from catalogtool.hosts.sources import Detection, Image, Sources, elliptical_radius, extract
 
 BLOCKS = (4, 16)
 """Sides of the blocks, in pixels; the coarsest that resolves a source measures it."""
@@ -49,19 +48,17 @@ def best_ellipses(found: Detection) -> Sources:
 
 
 def _coarse_sources(image: Image, noise: float, block: int) -> npt.NDArray[np.void]:
-    """Resolved sources in block means, their lengths and fluxes in those of the image."""
+    """Resolved sources in block means, their places and axes in pixels of the image."""
     side = min(image.shape) // block
     window = image[: side * block, : side * block]
     means = window.reshape(side, block, side, block).mean(axis=(1, 3), dtype=np.float64)
-    found = sep.extract(means, _THRESHOLD_SIGMA, err=noise / block)
+    found = extract(means, _THRESHOLD_SIGMA, noise / block)
     found = found[found["a"] >= _RESOLVED]
     for name in ("x", "y"):
         found[name] = (found[name] + 0.5) * block - 0.5
     for name in ("a", "b"):
         found[name] *= block
-    found["flux"] *= block**2
-    kept: npt.NDArray[np.void] = found[np.isfinite(found["a"]) & np.isfinite(found["b"])]
-    return kept
+    return found
 
 
 def _main_source(sources: Sources, coarse: np.void) -> int | None:

@@ -97,20 +97,29 @@ def find_sources(image: Image, mask: BoolArray) -> Detection:
     noise = float(background.globalrms)
     if not noise > 0:
         return _nothing(flat)
-    try:
-        found = sep.extract(flat, THRESHOLD_SIGMA, err=noise, mask=excluded)
-    except Exception as error:
-        # The library has no class of its own: a crowded image overflows a buffer of fixed size.
-        if "pixel buffer full" not in str(error) and "overflow" not in str(error):
-            raise
-        found = sep.extract(flat, 10 * THRESHOLD_SIGMA, err=noise, mask=excluded)
-    # Moments of pixels near the largest float32 overflow.
-    found = found[np.isfinite(np.stack([found[name] for name in _MEASURES])).all(axis=0)]
+    found = extract(flat, THRESHOLD_SIGMA, noise, excluded)
     found = found[np.argsort(-found["flux"], kind="stable")]
     a, b = (np.maximum(found[name].astype(np.float64), _SMALLEST_AXIS_PIX) for name in ("a", "b"))
     angle = np.clip(found["theta"].astype(np.float64), -np.pi / 2, np.pi / 2)
     x, y, flux, peak = (found[name].astype(np.float64) for name in ("x", "y", "flux", "peak"))
     return Detection(Sources(x, y, a, b, angle, flux, peak, noise), flat)
+
+
+def extract(
+    image: npt.NDArray[np.floating], sigma: float, noise: float, excluded: BoolArray | None = None
+) -> npt.NDArray[np.void]:
+    """Rows of the library's table of sources above a threshold in units of the noise."""
+    try:
+        found = sep.extract(image, sigma, err=noise, mask=excluded)
+    except Exception as error:
+        # The library has no class of its own: a crowded image overflows a buffer of fixed size.
+        if "pixel buffer full" not in str(error) and "overflow" not in str(error):
+            raise
+        found = sep.extract(image, 10 * sigma, err=noise, mask=excluded)
+    # Moments of pixels near the largest float32 overflow.
+    finite = np.isfinite(np.stack([found[name] for name in _MEASURES])).all(axis=0)
+    kept: npt.NDArray[np.void] = found[finite]
+    return kept
 
 
 def _nothing(image: Image) -> Detection:

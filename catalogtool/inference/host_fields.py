@@ -18,6 +18,7 @@ from catalogtool.flags import FATAL
 from catalogtool.hosts.ellipses import best_ellipses
 from catalogtool.hosts.sky import Orientation
 from catalogtool.hosts.sources import Sources
+from catalogtool.inference.parquet_bytes import parquet_bytes
 from catalogtool.inference.predictor import pixel_flags
 from catalogtool.inputs._base import Cutouts
 from catalogtool.preprocess.pyramid import LEVELS, SIDE, Pyramid, build_pyramid
@@ -113,9 +114,7 @@ class FieldStore:
 
     def write(self, unit: int, fields: pa.Table) -> None:
         """Keep the fields of a unit."""
-        buffer = pa.BufferOutputStream()
-        pq.write_table(fields, buffer, compression="zstd")
-        storage.write_bytes(self._file(unit), buffer.getvalue().to_pybytes())
+        storage.write_bytes(self._file(unit), parquet_bytes(fields))
 
     def _file(self, unit: int) -> str:
         return storage.join(self.uri, f"unit-{unit:05d}.parquet")

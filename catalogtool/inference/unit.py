@@ -1,7 +1,6 @@
 """One unit of work: read, predict, write the parts, and last the line that makes them count."""
 
 import hashlib
-import io
 import json
 import logging
 from collections.abc import Iterator
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import torch
 
 from catalogtool import storage
@@ -25,6 +23,7 @@ from catalogtool.inference.forms import REFERENCE, FormChoice, choose_form, defa
 from catalogtool.inference.host_fields import FieldStore
 from catalogtool.inference.hosts import HostPredictor
 from catalogtool.inference.models import load_models
+from catalogtool.inference.parquet_bytes import parquet_bytes
 from catalogtool.inference.predictor import Predictor, join_predictions
 from catalogtool.inputs import load_format
 from catalogtool.inputs._base import Cutouts, Format
@@ -38,6 +37,8 @@ log = logging.getLogger(__name__)
 
 CHUNK_BYTES = 16 << 20
 """Pixels that are read while as many are predicted; bounds a worker's memory."""
+_OF_NETWORK = ("network", "features", "scorer")
+"""Makers whose rows come of one pass through the network."""
 _SAMPLE_OBJECTS = 16
 _SAMPLE_CUTOUTS = 64
 """Seen by every form before one is chosen, which takes a second or two each."""
@@ -145,6 +146,7 @@ class UnitWorker:
                 with_features="features" in makers,
                 scorer=models.scorer if "scorer" in makers else None,
             )
+        self.fields = FieldStore(task.fields_uri) if task.fields_uri else None
         self.hosts: HostPredictor | None = None
         if models.hosts is not None and "hosts" in makers:
             galaxies = Galaxies.read(task.galaxies) if task.galaxies else None
@@ -168,7 +170,7 @@ class UnitWorker:
         found = dict(self._kept_parts(unit))
         predictions = self._predict(unit, rows)
         for name, kind in self.kinds.items():
-            found[name] = self._write(unit, name, rows, predictions[kind.maker == "hosts"])
+            found[name] = self._write(unit, name, rows, predictions[kind.maker])
         parts = tuple(found[name] for name in self.task.kinds)
         line = LedgerLine(unit=unit, objects=rows.num_rows, form=self.form, parts=parts)
         storage.write_bytes(self.task.run.ledger_line(unit), line.to_bytes())
@@ -192,28 +194,29 @@ class UnitWorker:
                 storage.write_bytes(self.task.run.part(part.kind, unit), data)
                 yield part.kind, part
 
-    def _predict(self, unit: int, rows: pa.Table) -> dict[bool, Predictions]:
-        """What the model of hosts says (True), and what the network says; pixels are read once.
+    def _predict(self, unit: int, rows: pa.Table) -> dict[str, Predictions]:
+        """What network and model of hosts say, by maker; pixels are read once for both.
 
         Not at all, where only hosts are wanted and an earlier run has left their fields.
         """
-        store = FieldStore(self.task.fields_uri) if self.hosts and self.task.fields_uri else None
-        fields = store.read(unit, rows) if store else None
+        fields = self.fields.read(unit, rows) if self.hosts and self.fields else None
         describes = self.hosts if fields is None else None
+        chunks = self._chunks(rows) if self.predictor or describes else ()
         said, described = [], []
-        if self.predictor or describes:
-            for cutouts, some in self._chunks(rows):
-                if self.predictor:
-                    said.append(self.predictor.predict(cutouts))
-                if describes:
-                    described.append(describes.describe(cutouts, some))
-        found = {False: join_predictions(said)} if said else {}
+        for cutouts, some in chunks:
+            if self.predictor:
+                said.append(self.predictor.predict(cutouts))
+            if describes:
+                described.append(describes.describe(cutouts, some))
+        found = {}
+        if said:
+            found = dict.fromkeys(_OF_NETWORK, join_predictions(said))
+        if described:
+            fields = pa.concat_tables(described)
+            if self.fields:
+                self.fields.write(unit, fields)
         if self.hosts:
-            if fields is None:
-                fields = pa.concat_tables(described)
-                if store:
-                    store.write(unit, fields)
-            found[True] = self.hosts.find(fields, rows)
+            found["hosts"] = self.hosts.find(fields, rows)
         return found
 
     def _chunks(self, rows: pa.Table) -> Iterator[tuple[Cutouts, pa.Table]]:
@@ -224,7 +227,7 @@ class UnitWorker:
     def _write(self, unit: int, name: str, rows: pa.Table, said: Predictions) -> PartLine:
         kind = self.kinds[name]
         table = kind.finalize(self.contexts[name], rows, said)
-        data = part_bytes(table)
+        data = parquet_bytes(table)
         storage.write_bytes(self.task.run.part(name, unit), data)
         per_object = said.flags.shape[1] if "band" in kind.key else 1
         line = count_rows(name, rows.num_rows * per_object, table, data)
@@ -293,13 +296,6 @@ def read_ahead(
 def row_slices(rows: pa.Table, objects: int) -> list[pa.Table]:
     """Consecutive rows, so many at a time."""
     return [rows.slice(start, objects) for start in range(0, rows.num_rows, objects)]
-
-
-def part_bytes(table: pa.Table) -> bytes:
-    """Parquet file of a table: equal tables give equal bytes."""
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", row_group_size=max(table.num_rows, 1))
-    return buffer.getvalue()
 
 
 def count_rows(kind: str, rows_in: int, table: pa.Table, data: bytes) -> PartLine:

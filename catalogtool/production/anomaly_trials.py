@@ -12,7 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from catalogtool import __version__, storage
-from catalogtool._discovery import check_name
+from catalogtool._discovery import check_module
 from catalogtool.anomaly import method_names
 from catalogtool.anomaly._protocol import Labelled, split
 from catalogtool.config._base import Settings, canonical_json
@@ -81,7 +81,7 @@ def plan_anomaly_trials(config: AnomalyCompareConfig, objects: Objects) -> tuple
     """
     methods = config.methods or method_names()
     for name in methods:
-        check_name(name, method_names(), "anomaly methods")
+        check_module("catalogtool.anomaly", name)
     classes = objects.labelled.classes
     return tuple(
         AnomalyTrial(

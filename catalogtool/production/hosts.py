@@ -79,7 +79,7 @@ def galaxies_identity(uri: str) -> str:
         If there are none.
     """
     files = [[info.uri, info.identity] for info in galaxy_files(uri)]
-    return hashlib.sha256(canonical_json({"files": files}).encode()).hexdigest()
+    return hashlib.sha256(canonical_json(files).encode()).hexdigest()
 
 
 def _training_fields(

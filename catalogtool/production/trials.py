@@ -6,7 +6,7 @@ from itertools import permutations, product
 from typing import Any
 
 from catalogtool import storage
-from catalogtool._discovery import check_name
+from catalogtool._discovery import check_module
 from catalogtool.adaptation import load_method, method_names
 from catalogtool.config.compare import CompareConfig
 from catalogtool.config.training import TrainingSpec
@@ -128,7 +128,7 @@ def _methods(config: CompareConfig) -> tuple[str, ...]:
     if config.methods is None:
         return tuple(filter(_learns_from_source, method_names()))
     for name in config.methods:
-        check_name(name, method_names(), "adaptation methods")
+        check_module("catalogtool.adaptation", name)
     return tuple(dict.fromkeys(config.methods))
 
 

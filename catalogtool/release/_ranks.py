@@ -7,10 +7,9 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from catalogtool.catalogs._base import Ranking
-from catalogtool.release._rows import RowSource
+from catalogtool.release._rows import RowSource, numbers
 
 
 @dataclass(frozen=True)
@@ -35,19 +34,14 @@ class RankedRows:
 
     @cached_property
     def _ascending(self) -> npt.NDArray[np.float64]:
-        values = [_numbers(table, self.ranking.by) for table in self.rows.tables([self.ranking.by])]
+        values = [numbers(table, self.ranking.by) for table in self.rows.tables([self.ranking.by])]
         known = np.concatenate(values) if values else np.zeros(0)
         return np.sort(known[np.isfinite(known)])
 
     def _ranked(self, table: pa.Table) -> pa.Table:
         """One more than the number of higher values; 0 without a value."""
-        values = _numbers(table, self.ranking.by)
+        values = numbers(table, self.ranking.by)
         higher = len(self._ascending) - np.searchsorted(self._ascending, values, side="right")
         places = np.where(np.isfinite(values), higher + 1, 0)
         index = table.schema.get_field_index(self.ranking.column)
         return table.set_column(index, table.schema.field(index), pa.array(places, pa.int64()))
-
-
-def _numbers(table: pa.Table, name: str) -> npt.NDArray[np.float64]:
-    filled = pc.fill_null(table.column(name), float("nan"))
-    return np.asarray(filled, dtype=np.float64)

@@ -143,8 +143,12 @@ def is_placed(table: pa.Table) -> npt.NDArray[np.bool_]:
 
 def _positions(table: pa.Table) -> tuple[np.ndarray, np.ndarray]:
     """Right ascension and declination, NaN where null."""
-    ra, dec = (pc.fill_null(table.column(name), float("nan")) for name in ("ra", "dec"))
-    return ra.to_numpy(), dec.to_numpy()
+    return numbers(table, "ra"), numbers(table, "dec")
+
+
+def numbers(table: pa.Table, name: str) -> npt.NDArray[np.float64]:
+    """Values of a column of floating-point numbers, NaN where null."""
+    return np.asarray(pc.fill_null(table.column(name), float("nan")), dtype=np.float64)
 
 
 def _cells(table: pa.Table) -> IntArray:

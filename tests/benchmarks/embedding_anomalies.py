@@ -19,7 +19,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -199,16 +199,14 @@ def learn(sky: Sky, taught: np.ndarray, seed: int) -> Network:
     votes = np.eye(known.max() + 1, dtype=np.float32)[known]
     torch.manual_seed(seed)
     network = build(sky.recipe, sky.pixels.shape[1], votes.shape[1], ())
-    examples = sky.prepared(sky.pixels[taught])
-    full = Examples(examples.images, votes, examples.object_id, examples.band, flagged=0)
-    teach(network, full, label_loss("class"), sky.recipe, steps=sky.recipe.steps, seed=seed)
+    examples = replace(sky.prepared(sky.pixels[taught]), votes=votes)
+    teach(network, examples, label_loss("class"), sky.recipe, steps=sky.recipe.steps, seed=seed)
     return network
 
 
 def drawn(sky: Sky, seed: int) -> np.ndarray:
     """Which cutouts are for the test; all of one object or none."""
-    objects, first, own = np.unique(sky.groups, return_index=True, return_inverse=True)
-    assert len(objects) == len(first)
+    _, first, own = np.unique(sky.groups, return_index=True, return_inverse=True)
     return split(sky.labels[first], TEST_SHARE, seed)[own]
 
 

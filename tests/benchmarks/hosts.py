@@ -120,14 +120,12 @@ def measure(
     votes = vote(network, np.stack([scene.pyramid for scene in test]))
     for scene, places, truth in zip(test, votes, truths, strict=True):
         has_host = scene.host is not None
-        found = None
+        found, matched = None, {}
         if len(scene.sources):
             found = weigh(scene.sources, places, association, CENTRE_PIX)
-        hostless.append((not has_host, found.p_hostless if found else 1.0))
-        matched = {}
-        if found:
             sky = source.sky_position(*(found.host + CENTRE_PIX), 0, 0)
             matched = truth.galaxies.match(*sky, found.a * SCALE_ARCSEC)
+        hostless.append((not has_host, found.p_hostless if found else 1.0))
         is_right = has_host and matched.get("matched_id") == truth.name
         p_match = found.p_host * matched["matched_share"] if matched else 0.0
         matches.append((p_match, has_host, bool(matched), is_right))
