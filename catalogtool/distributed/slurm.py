@@ -25,8 +25,10 @@ if [ ! -s "$RAY_AUTH_TOKEN_PATH" ]; then
   od -An -N32 -tx1 /dev/urandom | tr -d ' \\n' > "$RAY_AUTH_TOKEN_PATH"
 fi
 
-head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
-address=$(srun --nodes=1 --ntasks=1 --nodelist="$head" hostname --ip-address | cut -d ' ' -f 1):6379
+nodes=$(scontrol show hostnames "$SLURM_JOB_NODELIST")
+head=${{nodes%%[[:space:]]*}}
+addresses=$(srun --nodes=1 --ntasks=1 --nodelist="$head" hostname --ip-address)
+address=${{addresses%%[[:space:]]*}}:6379
 srun ray symmetric-run --address "$address" --min-nodes "$SLURM_JOB_NUM_NODES" \\
   --num-cpus={cpus} --num-gpus={gpus} \\
   -- env -u CATALOGTOOL_CLUSTER RAY_ADDRESS="$address" catalogtool produce "$@"

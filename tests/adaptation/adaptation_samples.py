@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import distributed, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from two_workers import run_two_workers
 
@@ -73,15 +73,10 @@ def flat_state(method: Method) -> torch.Tensor:
     return torch.cat([value.double().flatten() for value in method.state_dict().values()])
 
 
-def _work(rank: int, folder: str, name: str, options: dict[str, Any]) -> None:
-    torch.set_num_threads(1)
-    distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
-    )
+def _work(rank: int, folder: Path, name: str, options: dict[str, Any]) -> None:
     method = small_method(name, options)
     losses = train_a_little(DistributedDataParallel(method), method, rank, 2)
-    np.savez(f"{folder}/{rank}.npz", losses=losses, state=flat_state(method))
-    distributed.destroy_process_group()
+    np.savez(folder / f"{rank}.npz", losses=losses, state=flat_state(method))
 
 
 def compare_two_workers_with_one(folder: Path, name: str, options: dict[str, Any]) -> None:
@@ -90,7 +85,7 @@ def compare_two_workers_with_one(folder: Path, name: str, options: dict[str, Any
     losses = train_a_little(method, method, 0, 1)
     expected = flat_state(method).numpy()
 
-    run_two_workers(_work, str(folder), name, options)
+    run_two_workers(_work, folder, name, options)
 
     found = [np.load(folder / f"{rank}.npz") for rank in range(2)]
     np.testing.assert_allclose(np.mean([f["losses"] for f in found], axis=0), losses, rtol=2e-4)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import distributed, nn
+from torch import nn
 from torch.distributions import Independent, Normal, kl_divergence
 from torch.nn.parallel import DistributedDataParallel
 from two_workers import run_two_workers
@@ -312,26 +312,21 @@ def _quiet(method: Method) -> Method:
     return method.eval()
 
 
-def _work(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
-    )
+def _work(rank: int, folder: Path) -> None:
     method = _quiet(_method())
     halves = {}
     for domain, batch in _batches().items():
         votes = None if batch.votes is None else batch.votes.chunk(2)[rank]
         halves[domain] = DomainBatch(batch.images.chunk(2)[rank], votes)
     terms = _step(DistributedDataParallel(method), halves)
-    np.savez(f"{folder}/{rank}.npz", terms=terms, gradient=_flat_gradient(method))
-    distributed.destroy_process_group()
+    np.savez(folder / f"{rank}.npz", terms=terms, gradient=_flat_gradient(method))
 
 
 def test_two_workers_have_the_losses_and_gradients_of_one(tmp_path: Path) -> None:
     method = _quiet(_method())
     terms = _step(method, _batches())
 
-    run_two_workers(_work, str(tmp_path))
+    run_two_workers(_work, tmp_path)
 
     found = [np.load(tmp_path / f"{rank}.npz") for rank in range(2)]
     np.testing.assert_allclose((found[0]["terms"] + found[1]["terms"]) / 2, terms, rtol=1e-4)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import distributed, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from two_workers import run_two_workers
 
@@ -202,23 +202,18 @@ def _flat_gradient(method: nn.Module) -> torch.Tensor:
     return torch.cat([p.grad.flatten() for p in method.parameters() if p.grad is not None])
 
 
-def _work(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
-    )
+def _work(rank: int, folder: Path) -> None:
     method = _method(Options(threshold=0.5))
     mine = {domain: _half(batch, rank) for domain, batch in _batches().items()}
     terms = _step(DistributedDataParallel(method), mine)
-    np.savez(f"{folder}/{rank}.npz", terms=terms, gradient=_flat_gradient(method))
-    distributed.destroy_process_group()
+    np.savez(folder / f"{rank}.npz", terms=terms, gradient=_flat_gradient(method))
 
 
 def test_two_workers_have_the_losses_and_gradients_of_one(tmp_path: Path) -> None:
     method = _method(Options(threshold=0.5))
     terms = _step(method, _batches())
 
-    run_two_workers(_work, str(tmp_path))
+    run_two_workers(_work, tmp_path)
 
     found = [np.load(tmp_path / f"{rank}.npz") for rank in range(2)]
     np.testing.assert_allclose((found[0]["terms"] + found[1]["terms"]) / 2, terms, rtol=1e-4)

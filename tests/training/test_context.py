@@ -99,25 +99,20 @@ def _work_step(member: GroupMember, name: str, *, domain_norm: bool) -> dict[str
     return _steps(module, method, _batches(name, member.rank))
 
 
-def _work(rank: int, folder: str) -> None:
-    torch.set_num_threads(1)
-    distributed.init_process_group(
-        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=WORKERS
-    )
+def _work(rank: int, folder: Path) -> None:
     member = GroupMember(torch.device("cpu"))
     for name, domain_norm in SCHEMES:
         found = _work_step(member, name, domain_norm=domain_norm)
-        np.savez(f"{folder}/{rank}-{name}-{domain_norm}.npz", **found)
+        np.savez(folder / f"{rank}-{name}-{domain_norm}.npz", **found)
     gathered = member.gather(np.full((rank + 1, 2), rank, dtype=np.float32))
     counter = nn.BatchNorm2d(1)
     counter.running_mean.fill_(10.0 + rank)
     member.synchronise(counter)
-    np.savez(f"{folder}/{rank}.npz", mean=counter.running_mean, rows=np.concatenate(gathered))
-    distributed.destroy_process_group()
+    np.savez(folder / f"{rank}.npz", mean=counter.running_mean, rows=np.concatenate(gathered))
 
 
 def test_two_workers_learn_what_one_does_from_both_batches(tmp_path: Path) -> None:
-    run_two_workers(_work, str(tmp_path))
+    run_two_workers(_work, tmp_path)
 
     for rank in range(WORKERS):
         found = np.load(tmp_path / f"{rank}.npz")
