@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyarrow import types
 from scipy.spatial import KDTree
 
 from catalogtool import storage
@@ -74,9 +75,9 @@ class Galaxies:
         Raises
         ------
         DataError
-            If there are none, or a column is missing.
+            If there are none, one cannot be read, or a column is missing or has no numbers.
         """
-        table = pa.concat_tables(_read_file(info.uri, uri) for info in galaxy_files(uri))
+        table = pa.concat_tables(_read_file(info.uri) for info in galaxy_files(uri))
         placed = pc.and_(*(pc.is_finite(pc.fill_null(table.column(c), np.nan)) for c in _NEEDED))
         table = table.filter(placed)
         values = {name: table.column(name).to_numpy() for name in _NAMES}
@@ -160,26 +161,72 @@ def galaxy_files(uri: str) -> list[storage.FileInfo]:
     return chosen
 
 
-def _read_file(name: str, uri: str) -> pa.Table:
+def check_galaxies(uri: str) -> None:
+    """Look at the columns of one file, so that a wrong table is told before anything is trained.
+
+    Raises
+    ------
+    DataError
+        If it is no Parquet file, lacks a column, or has other values than numbers in one.
+    """
+    name = galaxy_files(uri)[0].uri
     with storage.open_input(name) as source:
-        file = pq.ParquetFile(source)
-        known = file.schema_arrow.names
-        identifier = next((column for column in _IDS if column in known), None)
-        missing = [column for column in _NEEDED if column not in known]
-        if identifier is None or missing:
+        _columns_of(_opened(source, name), name)
+
+
+def _opened(source: pa.NativeFile, name: str) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(source)
+    except (pa.ArrowException, OSError) as error:
+        raise _unreadable(name, error) from error
+
+
+def _unreadable(name: str, error: Exception) -> DataError:
+    return DataError(
+        f"{name}: cannot be read as Parquet with galaxies ({error}); write or copy it again"
+    )
+
+
+def _columns_of(file: pq.ParquetFile, name: str) -> dict[str, str | None]:
+    """Column of the identifier and of everything in `_NAMES`, None where there is none."""
+    schema = file.schema_arrow
+    names = {"id": _IDS, **_NAMES}
+    found = {
+        wanted: next((column for column in known if column in schema.names), None)
+        for wanted, known in names.items()
+    }
+    if not all(found[wanted] for wanted in ("id", *_NEEDED)):
+        raise DataError(
+            f"{name}: galaxies need the columns ra, dec and one of {', '.join(_IDS)}; "
+            f"it has {', '.join(schema.names)}"
+        )
+    for wanted, column in found.items():
+        if column and wanted != "id" and not _is_number(schema.field(column).type):
             raise DataError(
-                f"{uri}: galaxies need the columns ra, dec and one of {', '.join(_IDS)}; "
-                f"{name} has {', '.join(known)}"
+                f"{name}: column {column} of galaxies has values of type "
+                f"{schema.field(column).type}; expected numbers, positions in degrees"
             )
-        found = {
-            name: next((column for column in names if column in known), None)
-            for name, names in _NAMES.items()
-        }
-        table = file.read(columns=[identifier, *(name for name in found.values() if name)])
+    return found
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    numbers = (types.is_floating, types.is_integer, types.is_decimal, types.is_null)
+    return any(known(kind) for known in numbers)
+
+
+def _read_file(name: str) -> pa.Table:
+    with storage.open_input(name) as source:
+        file = _opened(source, name)
+        found = _columns_of(file, name)
+        try:
+            table = file.read(columns=[column for column in found.values() if column])
+        except (pa.ArrowException, OSError) as error:
+            raise _unreadable(name, error) from error
     unknown = pa.nulls(table.num_rows, pa.float64())
     numbers = {
-        name: pc.cast(table.column(column), pa.float64()) if column else unknown
-        for name, column in found.items()
+        wanted: pc.cast(table.column(column), pa.float64()) if column else unknown
+        for wanted, column in found.items()
+        if wanted != "id"
     }
-    filled = {name: pc.fill_null(values, float("nan")) for name, values in numbers.items()}
-    return pa.table({**filled, "id": pc.cast(table.column(identifier), pa.string())})
+    filled = {wanted: pc.fill_null(values, float("nan")) for wanted, values in numbers.items()}
+    return pa.table({**filled, "id": pc.cast(table.column(found["id"]), pa.string())})

@@ -6,7 +6,7 @@ from catalogtool import storage
 from catalogtool.config._base import canonical_json
 from catalogtool.config.run import RunConfig
 from catalogtool.errors import ConfigError
-from catalogtool.hosts.crossmatch import galaxy_files
+from catalogtool.hosts.crossmatch import check_galaxies, galaxy_files
 from catalogtool.production.domains import DomainInput, open_domain
 from catalogtool.production.fit import alike_scales
 from catalogtool.surveys import load_survey
@@ -76,8 +76,9 @@ def galaxies_identity(uri: str) -> str:
     Raises
     ------
     DataError
-        If there are none.
+        If there are none, or they are no table of galaxies.
     """
+    check_galaxies(uri)
     files = [[info.uri, info.identity] for info in galaxy_files(uri)]
     return hashlib.sha256(canonical_json(files).encode()).hexdigest()
 

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from catalogtool.errors import DataError
 from catalogtool.hosts.association import (
     Association,
     Field,
@@ -349,3 +350,15 @@ def test_galaxies_without_a_position_are_left_out(tmp_path: Path) -> None:
     galaxies = Galaxies.read(str(tmp_path / "galaxies.parquet"))
     assert galaxies.names == ["1"]
     assert galaxies.match(10.0, 0.0, radius_arcsec=2)["redshift"] == pytest.approx(0.1)
+
+
+def test_damaged_pages_of_galaxies_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "galaxies.parquet"
+    positions = np.random.default_rng(0).uniform(0, 90, 5000)
+    names = [str(number) for number in range(5000)]
+    pq.write_table(pa.table({"id": names, "ra": positions, "dec": positions}), file)
+    content = bytearray(file.read_bytes())
+    content[4 : len(content) // 2] = bytes(len(content) // 2 - 4)
+    file.write_bytes(content)
+    with pytest.raises(DataError, match=r"galaxies\.parquet: cannot be read as Parquet"):
+        Galaxies.read(str(file))

@@ -60,3 +60,28 @@ def test_galaxies_that_are_not_there_are_refused_before_anything_is_trained(
         plan_with(tmp_path, tmp_path / "empty")
     with pytest.raises(DataError, match=r"nowhere\.parquet"):
         plan_with(tmp_path, tmp_path / "nowhere.parquet")
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"id": ["a"], "ra": [10.0]}, "galaxies need the columns ra, dec"),
+        ({"ra": [10.0], "dec": [0.0]}, "one of galaxy_id, object_id, id, source_id"),
+        ({"id": ["a"], "ra": ["0h40m"], "dec": [0.0]}, "column ra of galaxies has values of type"),
+    ],
+)
+def test_a_table_of_something_else_is_refused_before_anything_is_trained(
+    tmp_path: Path, columns: dict[str, list[object]], message: str
+) -> None:
+    pq.write_table(pa.table(columns), tmp_path / "galaxies.parquet")
+    with pytest.raises(DataError, match=message):
+        plan_with(tmp_path, tmp_path / "galaxies.parquet")
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"\x93 no Parquet " * 500])
+def test_a_file_that_is_no_parquet_is_refused_before_anything_is_trained(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "galaxies.parquet").write_bytes(content)
+    with pytest.raises(DataError, match=r"galaxies\.parquet: cannot be read as Parquet"):
+        plan_with(tmp_path, tmp_path / "galaxies.parquet")
