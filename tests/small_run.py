@@ -11,7 +11,8 @@ from catalogtool.config.training import TrainingSpec
 from catalogtool.inference.unit import UnitTask
 from catalogtool.inputs import load_format
 from catalogtool.inputs.manifest import build_manifest
-from catalogtool.surveys._definition import Survey, TrainingOptions
+from catalogtool.surveys._definition import Survey
+from catalogtool.surveys._recipe import TrainingOptions
 from catalogtool.training.model import build_fresh_network, save_model
 
 SMALL_NETWORK = {"widths": (8, 16), "blocks": (1, 1)}

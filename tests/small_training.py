@@ -7,7 +7,7 @@ from catalogtool.inputs import load_format
 from catalogtool.inputs.manifest import build_manifest
 from catalogtool.layout import OutputLayout
 from catalogtool.surveys import load_survey
-from catalogtool.surveys._definition import TrainingOptions
+from catalogtool.surveys._recipe import TrainingOptions
 
 
 def small_domain(folder: Path) -> DomainData:

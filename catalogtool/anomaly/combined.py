@@ -11,7 +11,7 @@ from pydantic import Field
 
 from catalogtool.anomaly import _base, load_method, read_method_options
 from catalogtool.anomaly._base import Arrays, FloatArray, IntArray
-from catalogtool.surveys._definition import Name
+from catalogtool.config._base import Name
 
 _FLOOR = 0.01
 

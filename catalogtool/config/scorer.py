@@ -6,8 +6,7 @@ from typing import Any
 from pydantic import PositiveInt
 
 from catalogtool import __version__
-from catalogtool.config._base import Settings, canonical_json
-from catalogtool.surveys._definition import Name
+from catalogtool.config._base import Name, Settings, canonical_json
 
 
 class ScorerSpec(Settings):

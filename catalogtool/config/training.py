@@ -6,9 +6,10 @@ from typing import Any, Literal
 from pydantic import NonNegativeInt, PositiveInt
 
 from catalogtool import __version__
-from catalogtool.config._base import Settings, canonical_json
+from catalogtool.config._base import Name, Settings, canonical_json
 from catalogtool.preprocess.preparation import Preparation
-from catalogtool.surveys._definition import Name, Stretch, Survey, TrainingOptions
+from catalogtool.surveys._definition import Survey
+from catalogtool.surveys._recipe import Stretch, TrainingOptions
 
 Domain = Literal["source", "target_labelled", "target_unlabelled"]
 DOMAINS: tuple[Domain, ...] = ("source", "target_labelled", "target_unlabelled")

@@ -29,7 +29,8 @@ from catalogtool.inputs._simulation.noise import sky_sigma
 from catalogtool.inputs._simulation.raters import VOTE_CLASSES, draw_votes, opinions
 from catalogtool.inputs._simulation.render import Camera, draw_parts, resize
 from catalogtool.inputs._simulation.spectra import part_fluxes
-from catalogtool.surveys._definition import Simulation, Survey
+from catalogtool.surveys._definition import Survey
+from catalogtool.surveys._simulated import Simulation
 
 _VERSION = 1  # raised whenever the same settings give other pixels or votes
 _URI = re.compile(r"simulated(?::([1-9][0-9]*))?")

@@ -25,7 +25,8 @@ from catalogtool.inputs._simulation.host_scenes import (
     Scene,
     draw_scene,
 )
-from catalogtool.surveys._definition import HostField, Survey
+from catalogtool.surveys._definition import Survey
+from catalogtool.surveys._simulated import HostField
 
 _VERSION = 2
 """Raised whenever the same settings give other pixels or labels."""

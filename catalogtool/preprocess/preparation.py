@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from catalogtool.preprocess.metadata import pack
 from catalogtool.preprocess.stretch import BoolArray, FloatArray, prepare, stretched_channels
-from catalogtool.surveys._definition import Stretch
+from catalogtool.surveys._recipe import Stretch
 
 Pixel = TypeVar("Pixel", np.float32, np.bool_)
 

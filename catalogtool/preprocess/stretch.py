@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from catalogtool.surveys._definition import Stretch
+from catalogtool.surveys._recipe import Stretch
 
 FloatArray = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]

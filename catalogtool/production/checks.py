@@ -12,7 +12,8 @@ from catalogtool.preprocess.preparation import Preparation
 from catalogtool.production.fit import refuse_single_views, refuse_unusable_changes
 from catalogtool.production.hosts import host_band
 from catalogtool.surveys import load_survey
-from catalogtool.surveys._definition import Recipe, Survey
+from catalogtool.surveys._definition import Survey
+from catalogtool.surveys._recipe import Recipe
 
 
 def check_survey_names(survey: Survey, where: str) -> None:

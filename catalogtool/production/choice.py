@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from catalogtool.catalogs import load_kind
 from catalogtool.errors import ConfigError
-from catalogtool.surveys._definition import Recipe, Survey
+from catalogtool.surveys._definition import Survey
+from catalogtool.surveys._recipe import Recipe
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from catalogtool.inputs._base import Format
 from catalogtool.inputs.manifest import Manifest, build_manifest
 from catalogtool.production.fit import refuse_unequal_surveys
 from catalogtool.surveys import load_survey
-from catalogtool.surveys._definition import Recipe, Survey
+from catalogtool.surveys._definition import Survey
+from catalogtool.surveys._recipe import Recipe
 
 UNIT_CUTOUTS = 256
 """Network inputs per unit: some seconds of work on a core."""
@@ -102,7 +103,7 @@ def refuse_unplaced(target: DomainInput, limit: float) -> None:
         f"{target.format.uri}: {unplaced} of {objects} objects have no position; a catalog needs "
         f"one of all but {limit:.1%} (--max-flagged). Give --labels a table with the columns "
         f"{source.id_column}, {source.ra_column} and {source.dec_column} in degrees, or cutouts "
-        "with a celestial WCS",
+        "with a celestial WCS; files that cannot be read have none",
         unplaced=unplaced,
     )
 

@@ -5,7 +5,8 @@ from catalogtool.adaptation import load_method, read_method_options
 from catalogtool.errors import ConfigError
 from catalogtool.preprocess.augment import CHANGES
 from catalogtool.preprocess.strong import STRONG_CHANGES
-from catalogtool.surveys._definition import Recipe, Survey, TrainingOptions
+from catalogtool.surveys._definition import Survey
+from catalogtool.surveys._recipe import Recipe, TrainingOptions
 
 _SCALE_TOLERANCE = 1.25
 """Pixel scales whose ratio is at most this are taken to be alike."""

@@ -19,7 +19,8 @@ from catalogtool.production.hosts import host_band
 from catalogtool.production.record import RunRecord, read_record
 from catalogtool.quality.gallery import Anomaly, GalleryContent, Host, render_gallery
 from catalogtool.surveys import load_survey
-from catalogtool.surveys._definition import HostOptions, Survey
+from catalogtool.surveys._definition import Survey
+from catalogtool.surveys._recipe import HostOptions
 
 _COLOURS = 3
 _HOST_PIX = 240

@@ -10,7 +10,8 @@ from catalogtool.hosts.crossmatch import check_galaxies, galaxy_files
 from catalogtool.production.domains import DomainInput, open_domain
 from catalogtool.production.fit import alike_scales
 from catalogtool.surveys import load_survey
-from catalogtool.surveys._definition import HostOptions, Recipe, Survey
+from catalogtool.surveys._definition import Survey
+from catalogtool.surveys._recipe import HostOptions, Recipe
 from catalogtool.training.hosts import HostSpec, load_host_model
 
 _OTHER_SEED = 1_000_003

@@ -21,7 +21,8 @@ from catalogtool.production.domains import DomainInput, open_domain, open_source
 from catalogtool.production.hosts import galaxies_identity, host_band, plan_hosts
 from catalogtool.production.trainings import plan_trainings, resolved_recipe
 from catalogtool.surveys import load_survey
-from catalogtool.surveys._definition import AnomalyOptions, Recipe, Survey
+from catalogtool.surveys._definition import Survey
+from catalogtool.surveys._recipe import AnomalyOptions, Recipe
 from catalogtool.training.hosts import HostSpec
 from catalogtool.training.labelled import label_domains, learns_from_target, main_domain
 from catalogtool.training.model import RECORD_FILE, read_trainings

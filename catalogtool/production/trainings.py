@@ -10,7 +10,7 @@ from catalogtool.production.fit import (
     refuse_single_views,
     refuse_unusable_changes,
 )
-from catalogtool.surveys._definition import Recipe, TrainingOptions
+from catalogtool.surveys._recipe import Recipe, TrainingOptions
 
 
 def resolved_recipe(recipe: Recipe, config: RunConfig) -> Recipe:

@@ -16,7 +16,7 @@ from catalogtool.production.domains import DomainInput, open_domain, open_source
 from catalogtool.production.trainings import needs_labels, plan_trainings, resolved_recipe
 from catalogtool.progress import Progress
 from catalogtool.surveys import load_survey
-from catalogtool.surveys._definition import Recipe
+from catalogtool.surveys._recipe import Recipe
 from catalogtool.training.labelled import label_domain, label_domains
 
 

@@ -12,7 +12,7 @@ from torch import nn
 from catalogtool.adaptation._base import Batches, Method
 from catalogtool.config.training import DOMAINS, Domain, TrainingSpec
 from catalogtool.preprocess.metadata import unpack
-from catalogtool.surveys._definition import TrainingOptions
+from catalogtool.surveys._recipe import TrainingOptions
 from catalogtool.training import checkpoint
 from catalogtool.training.batches import batch_indices
 from catalogtool.training.context import TrainingContext

@@ -6,7 +6,7 @@ from typing import Literal
 import torch
 
 from catalogtool.adaptation._base import Method
-from catalogtool.surveys._definition import TrainingOptions
+from catalogtool.surveys._recipe import TrainingOptions
 
 _MOMENTUM = 0.9  # with Nesterov's look ahead, as in Saito et al. 2019
 _WARM_UP = 0.3  # share of a one-cycle training in which the learning rate rises

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from catalogtool.surveys._definition import Select
+from catalogtool.surveys._recipe import Select
 
 Criterion = Literal["labels", "unlabelled"]
 Score = tuple[float, ...]

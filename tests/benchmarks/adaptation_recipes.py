@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from catalogtool.surveys._definition import TrainingOptions
+from catalogtool.surveys._recipe import TrainingOptions
 
 STRONG = ("background", "blur", "cutout", "gain", "noise", "shift")
 

@@ -37,7 +37,7 @@ from catalogtool.inputs.simulated import Format
 from catalogtool.networks._base import Network
 from catalogtool.preprocess.stretch import prepare
 from catalogtool.surveys import load_survey
-from catalogtool.surveys._definition import TrainingOptions
+from catalogtool.surveys._recipe import TrainingOptions
 from catalogtool.training.context import SingleProcess
 from catalogtool.training.examples import Examples
 from catalogtool.training.loop import TrainingData, fit

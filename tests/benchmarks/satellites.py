@@ -29,7 +29,7 @@ from catalogtool.networks.multi_scale import BEST
 from catalogtool.preprocess.multi_scale import bytes_per_alert
 from catalogtool.preprocess.stretch import prepare
 from catalogtool.surveys import load_survey
-from catalogtool.surveys._definition import Stretch, TrainingOptions
+from catalogtool.surveys._recipe import Stretch, TrainingOptions
 from catalogtool.training.context import SingleProcess
 from catalogtool.training.examples import Examples
 from catalogtool.training.loop import TrainingData, fit

@@ -55,7 +55,7 @@ from catalogtool.preprocess.metadata import pack
 from catalogtool.preprocess.multi_scale import reduce_cutouts
 from catalogtool.preprocess.preparation import Preparation
 from catalogtool.preprocess.stretch import prepare
-from catalogtool.surveys._definition import Stretch, TrainingOptions
+from catalogtool.surveys._recipe import Stretch, TrainingOptions
 from catalogtool.training.context import SingleProcess
 from catalogtool.training.examples import Examples
 from catalogtool.training.loop import TrainingData, fit

@@ -20,7 +20,7 @@ from catalogtool.adaptation._losses import label_loss
 from catalogtool.config.training import Domain, TrainingSpec
 from catalogtool.networks._domain_norm import use_domain
 from catalogtool.preprocess.strong import STRONG_CHANGES
-from catalogtool.surveys._definition import TrainingOptions
+from catalogtool.surveys._recipe import TrainingOptions
 from catalogtool.training.context import SingleProcess
 from catalogtool.training.examples import Examples
 from catalogtool.training.loop import Trainer, TrainingData

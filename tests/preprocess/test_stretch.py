@@ -5,7 +5,7 @@ import numpy.typing as npt
 import pytest
 
 from catalogtool.preprocess.stretch import prepare
-from catalogtool.surveys._definition import Stretch
+from catalogtool.surveys._recipe import Stretch
 
 STRETCHES = ("minmax", "asinh", "band_asinh", "unit", "channel_minmax", "percentile")
 

@@ -13,7 +13,7 @@ from catalogtool.production.fit import (
     refuse_unusable_changes,
 )
 from catalogtool.surveys import Survey, load_survey
-from catalogtool.surveys._definition import Recipe, TrainingOptions
+from catalogtool.surveys._recipe import Recipe, TrainingOptions
 
 
 def _pair() -> tuple[Survey, Survey, Recipe]:

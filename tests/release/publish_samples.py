@@ -16,7 +16,7 @@ from catalogtool.release._run_facts import find_run
 from catalogtool.release.assemble import assemble
 from catalogtool.release.publish import Order, Publication, publish
 from catalogtool.release.releases import ReleasesLayout
-from catalogtool.surveys._definition import TrainingOptions
+from catalogtool.surveys._recipe import TrainingOptions
 
 NAME = "toy-morphology"
 RUN_ID = "0123456789ab"

@@ -4,7 +4,8 @@ import pytest
 
 from catalogtool.config._base import build_settings
 from catalogtool.config.training import DomainData, TrainingSpec
-from catalogtool.surveys._definition import Survey, TrainingOptions
+from catalogtool.surveys._definition import Survey
+from catalogtool.surveys._recipe import TrainingOptions
 
 BAND = {
     "pivot_wavelength": "1.5 micron",

@@ -7,7 +7,7 @@ from catalogtool.adaptation import build_method
 from catalogtool.adaptation._base import Method
 from catalogtool.adaptation._losses import vote_rmse
 from catalogtool.networks import build_network
-from catalogtool.surveys._definition import TrainingOptions
+from catalogtool.surveys._recipe import TrainingOptions
 from catalogtool.training.optimiser import build_optimiser, schedule_factor, set_learning_rate
 
 

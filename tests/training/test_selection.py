@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from catalogtool.surveys._definition import Select
+from catalogtool.surveys._recipe import Select
 from catalogtool.training.selection import Criterion, Selection
 
 

@@ -15,7 +15,8 @@ from catalogtool.inputs._simulation.candidates import (
 )
 from catalogtool.inputs._simulation.field import Floats, draw_positions, open_stream
 from catalogtool.inputs._simulation.satellites import SATELLITES
-from catalogtool.surveys._definition import AlertClass, CandidateKind, DifferenceImaging, Survey
+from catalogtool.surveys._definition import Survey
+from catalogtool.surveys._simulated import AlertClass, CandidateKind, DifferenceImaging
 
 CLASSES: tuple[AlertClass, ...] = ("agn", "asteroid", "bogus", "satellite", "sn", "vs")
 """What alerts can be of; a survey may do without ``satellite``, whose alerts are bogus then."""

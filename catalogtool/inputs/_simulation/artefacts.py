@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from catalogtool.inputs._base import FloatArray
 from catalogtool.inputs._simulation.light import Psf, render, star
-from catalogtool.surveys._definition import CandidateKind
+from catalogtool.surveys._simulated import CandidateKind
 
 Bools = npt.NDArray[np.bool_]
 

@@ -7,7 +7,8 @@ import numpy as np
 
 from catalogtool.inputs._simulation.light import Light, Psf, render
 from catalogtool.inputs._simulation.noise import flux_at_depth, sky_sigma
-from catalogtool.surveys._definition import DifferenceImaging, Survey
+from catalogtool.surveys._definition import Survey
+from catalogtool.surveys._simulated import DifferenceImaging
 
 BANDS = ("science", "template", "difference")
 """Channels of a cutout, and names of the survey's bands."""

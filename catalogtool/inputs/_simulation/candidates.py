@@ -7,13 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from catalogtool.inputs._simulation.field import Floats, draw_positions, open_stream
-from catalogtool.surveys._definition import (
-    BogusKind,
-    CandidateKind,
-    DifferenceImaging,
-    RealKind,
-    Survey,
-)
+from catalogtool.surveys._definition import Survey
+from catalogtool.surveys._simulated import BogusKind, CandidateKind, DifferenceImaging, RealKind
 
 BLOCK = 512
 """Candidates that are drawn together, always all of them: what a candidate is depends on its index

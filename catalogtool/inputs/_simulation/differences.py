@@ -26,7 +26,7 @@ from catalogtool.inputs._simulation.light import (
 )
 from catalogtool.inputs._simulation.neighbours import Source
 from catalogtool.inputs._simulation.scenes import Conditions, Scene, draw_scene
-from catalogtool.surveys._definition import CandidateKind
+from catalogtool.surveys._simulated import CandidateKind
 
 Bools = npt.NDArray[np.bool_]
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from catalogtool.inputs._times import mjd_of
 from catalogtool.nights import night_start
-from catalogtool.surveys._definition import SimulatedField
+from catalogtool.surveys._simulated import SimulatedField
 
 Floats = npt.NDArray[np.float64]
 

@@ -22,7 +22,8 @@ from catalogtool.inputs._simulation.camera import BANDS, Camera
 from catalogtool.inputs._simulation.candidates import BLOCK, Candidates
 from catalogtool.inputs._simulation.differences import Difference, draw_difference
 from catalogtool.inputs._simulation.field import observed_mjd, open_stream
-from catalogtool.surveys._definition import DifferenceImaging, Survey
+from catalogtool.surveys._definition import Survey
+from catalogtool.surveys._simulated import DifferenceImaging
 
 
 class SimulatedCandidates(Format):

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from catalogtool.inputs._simulation.field import open_stream
-from catalogtool.surveys._definition import HostField, Survey
+from catalogtool.surveys._definition import Survey
+from catalogtool.surveys._simulated import HostField
 
 Floats = npt.NDArray[np.float64]
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from catalogtool.inputs._simulation.field import log_uniform
 from catalogtool.inputs._simulation.light import POINTS_PER_FWHM, Light, Psf, join, points, segment
-from catalogtool.surveys._definition import CandidateKind
+from catalogtool.surveys._simulated import CandidateKind
 
 _SPACING_PIX = (6.5, 32.0)  # of glints; five in six are 8 to 30 pixels apart
 _SPACING_JITTER = 0.02

@@ -24,7 +24,7 @@ from catalogtool.inputs._simulation.neighbours import (
     galaxy_of_flux,
 )
 from catalogtool.inputs._simulation.satellites import SATELLITES
-from catalogtool.surveys._definition import CandidateKind
+from catalogtool.surveys._simulated import CandidateKind
 
 _ROUNDEST, _FLATTEST = 0.99, 0.9  # axis ratios of point-spread functions
 _FADING_SHARE = 0.4

@@ -29,7 +29,7 @@ from catalogtool.inputs._simulation.light import (
 from catalogtool.inputs._simulation.noise import MOFFAT_BETA
 from catalogtool.inputs._simulation.scenes import Conditions, Scene
 from catalogtool.surveys import load_survey
-from catalogtool.surveys._definition import CandidateKind
+from catalogtool.surveys._simulated import CandidateKind
 
 SURVEYS = ("mock_hits", "mock_des", "mock_atlas", "mock_ztf")
 SIDE = 41
