@@ -7,9 +7,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from catalogtool.inputs._host_facts import ORIENTATION_FACTS
-
 Floats = npt.NDArray[np.float64]
+
+ORIENTATION_FACTS = pa.schema(
+    [  # arcsec to the east and to the north per pixel along columns (x) and rows (y)
+        pa.field("east_x_arcsec", pa.float64()),
+        pa.field("east_y_arcsec", pa.float64()),
+        pa.field("north_x_arcsec", pa.float64()),
+        pa.field("north_y_arcsec", pa.float64()),
+    ]
+)
+"""What an input may say of every cutout."""
 
 
 @dataclass(frozen=True)

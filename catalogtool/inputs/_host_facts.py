@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from catalogtool.hosts.sky import ORIENTATION_FACTS
 from catalogtool.inputs.labels import read_label_rows
 from catalogtool.surveys._definition import Survey
 
@@ -17,15 +18,6 @@ HOST_FACTS = pa.schema(
         pa.field("host_dec", pa.float64()),
         pa.field("is_hostless", pa.bool_()),
         pa.field("host_radius_arcsec", pa.float64()),  # along the major axis, of simulated hosts
-    ]
-)
-
-ORIENTATION_FACTS = pa.schema(
-    [  # arcsec to the east and to the north per pixel along columns (x) and rows (y)
-        pa.field("east_x_arcsec", pa.float64()),
-        pa.field("east_y_arcsec", pa.float64()),
-        pa.field("north_x_arcsec", pa.float64()),
-        pa.field("north_y_arcsec", pa.float64()),
     ]
 )
 

@@ -19,14 +19,13 @@ from catalogtool.hosts.association import (
 from catalogtool.hosts.candidates import weigh
 from catalogtool.hosts.crossmatch import Galaxies
 from catalogtool.hosts.ellipses import best_ellipses
-from catalogtool.hosts.sky import Orientation, offsets_between, shifted
+from catalogtool.hosts.sky import ORIENTATION_FACTS, Orientation, offsets_between, shifted
 from catalogtool.hosts.sources import (
     Sources,
     directional_radius,
     find_sources,
     separation_pix,
 )
-from catalogtool.inputs._host_facts import ORIENTATION_FACTS
 from catalogtool.networks._delight import (
     VARIANTS,
     Delight,
