@@ -1,5 +1,6 @@
 """Frozen settings that refuse unknown keys, and loaders that report every mistake at once."""
 
+import hashlib
 import json
 import tomllib
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from catalogtool import __version__
 from catalogtool.errors import ConfigError
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
@@ -21,6 +23,21 @@ class Settings(BaseModel):
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values of all settings, units as text."""
         return self.model_dump(mode="json")
+
+
+class Specification(Settings):
+    """A complete description of something that is made; its hash finds again what was made."""
+
+    code_version: str = __version__
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 over all that matters."""
+        return hashlib.sha256(canonical_json(self.that_matters()).encode()).hexdigest()
+
+    def that_matters(self) -> dict[str, Any]:
+        """JSON values that decide what is made; all, unless a description knows better."""
+        return self.to_json()
 
 
 S = TypeVar("S", bound=Settings)

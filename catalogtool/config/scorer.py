@@ -1,15 +1,13 @@
 """Everything that decides what a scorer of unusual objects says; its hash finds it again."""
 
-import hashlib
 from typing import Any
 
 from pydantic import PositiveInt
 
-from catalogtool import __version__
-from catalogtool.config._base import Name, Settings, canonical_json
+from catalogtool.config._base import Name, Specification
 
 
-class ScorerSpec(Settings):
+class ScorerSpec(Specification):
     """A complete description of one scorer."""
 
     method: Name
@@ -21,9 +19,3 @@ class ScorerSpec(Settings):
     objects: PositiveInt
     """How many of them, drawn by seed."""
     seed: int
-    code_version: str = __version__
-
-    @property
-    def identity(self) -> str:
-        """SHA-256 over all of it."""
-        return hashlib.sha256(canonical_json(self.to_json()).encode()).hexdigest()

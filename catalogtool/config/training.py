@@ -1,12 +1,10 @@
 """Everything that decides a model's weights; its hash is how an existing model is found again."""
 
-import hashlib
 from typing import Any, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from catalogtool import __version__
-from catalogtool.config._base import Name, Settings, canonical_json
+from catalogtool.config._base import Name, Settings, Specification
 from catalogtool.preprocess.preparation import Preparation
 from catalogtool.surveys._definition import Survey
 from catalogtool.surveys._recipe import Stretch, TrainingOptions
@@ -30,8 +28,16 @@ class DomainData(Settings):
         """Whether the cutouts are made up; the names of such formats say so."""
         return self.input_format.startswith("simulated")
 
+    def that_matters(self) -> dict[str, Any]:
+        """JSON values without addresses, for which the identity of their content stands."""
+        values = self.to_json()
+        for address in ("input_uri", "labels_uri", "manifest_uri"):
+            del values[address]
+        del values["survey"]["recipes"]
+        return values
 
-class TrainingSpec(Settings):
+
+class TrainingSpec(Specification):
     """A complete description of one training."""
 
     network: Name
@@ -62,23 +68,16 @@ class TrainingSpec(Settings):
     target: DomainData | None
     starts_from: str | None
     """Identity of the training whose weights this one starts from; None: fresh weights."""
-    code_version: str = __version__
 
     @property
     def preparation(self) -> Preparation:
         """How cutouts are prepared for the network."""
         return Preparation(self.size_pix, self.stretch, self.metadata)
 
-    @property
-    def identity(self) -> str:
-        """SHA-256 over all that matters; addresses do not, the identity of their content does."""
-        values = self.to_json()
-        for domain in (values["source"], values["target"]):
-            if domain is not None:
-                for address in ("input_uri", "labels_uri", "manifest_uri"):
-                    del domain[address]
-                del domain["survey"]["recipes"]
-        return hashlib.sha256(canonical_json(values).encode()).hexdigest()
+    def that_matters(self) -> dict[str, Any]:
+        """Of the domains what matters; everything else."""
+        matters = [domain and domain.that_matters() for domain in self.domains]
+        return self.to_json() | dict(zip(("source", "target"), matters, strict=True))
 
     @property
     def uses_target_labels(self) -> bool:

@@ -4,7 +4,6 @@ from typing import Any
 
 import ray
 
-from catalogtool import storage
 from catalogtool.config.scorer import ScorerSpec
 from catalogtool.config.training import DomainData
 from catalogtool.distributed.cluster import present
@@ -15,7 +14,8 @@ from catalogtool.inference.scorers import fit_scorer
 from catalogtool.production.clock import Clock
 from catalogtool.production.plan import Plan
 from catalogtool.training.hosts import HostSpec, train_hosts
-from catalogtool.training.model import RECORD_FILE, find_model
+from catalogtool.training.model import find_model
+from catalogtool.training.stored import is_stored
 
 _MAX_RETRIES = 3
 
@@ -29,7 +29,7 @@ def find_models(plan: Plan) -> RunModels | None:
         If one is there and damaged.
     """
     folders = (plan.model_uri, plan.scorer_uri, plan.hosts_uri)
-    if all(folder is None or _is_there(folder) for folder in folders):
+    if all(folder is None or is_stored(folder) for folder in folders):
         return load_models(*folders)
     return None
 
@@ -43,12 +43,12 @@ def make_models(plan: Plan, clock: Clock) -> RunModels:
         Whatever ended a training.
     """
     _train_network(plan, clock)
-    if plan.scorer is not None and plan.scorer_uri is not None and not _is_there(plan.scorer_uri):
+    if plan.scorer is not None and plan.scorer_uri is not None and not is_stored(plan.scorer_uri):
         with clock.stage(f"fit {plan.scorer.method}"):
             _finish(
                 _fit_scorer, plan.scorer, plan.model_uri, plan.target.to_data(), plan.scorer_uri
             )
-    if plan.hosts is not None and plan.hosts_uri is not None and not _is_there(plan.hosts_uri):
+    if plan.hosts is not None and plan.hosts_uri is not None and not is_stored(plan.hosts_uri):
         with clock.stage("train hosts"):
             _finish(_train_hosts, plan.hosts, plan.hosts_uri)
     return load_models(plan.model_uri, plan.scorer_uri, plan.hosts_uri)
@@ -66,10 +66,6 @@ def _train_network(plan: Plan, clock: Clock) -> None:
         with clock.stage(f"train {spec.method}"):
             workers = plan.config.train_workers or max(1, present("GPU"))
             train_model(spec, uri, workers, clock.progress)
-
-
-def _is_there(folder: str) -> bool:
-    return storage.exists(storage.join(folder, RECORD_FILE))
 
 
 def _finish(task: Any, *args: object) -> None:  # noqa: ANN401 - a remote function

@@ -4,8 +4,6 @@ What is usual is what is common: objects of the survey itself are drawn at rando
 as of the class of its label or, without one, of its most probable class.
 """
 
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,24 +12,24 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from catalogtool import storage
 from catalogtool.anomaly._scorer import AnomalyScorer
 from catalogtool.catalogs._base import Predictions
-from catalogtool.config._base import build_settings, canonical_json
 from catalogtool.config.scorer import ScorerSpec
 from catalogtool.config.training import DomainData
-from catalogtool.errors import ConfigError, DataError, ModelError, StorageError
+from catalogtool.errors import DataError
 from catalogtool.inference.forms import default_minibatch
 from catalogtool.inference.predictor import Predictor, join_predictions
 from catalogtool.inputs import load_format
 from catalogtool.inputs._base import votes_of
-from catalogtool.training.model import RECORD_FILE, WEIGHTS_FILE, load_model
+from catalogtool.training import stored
+from catalogtool.training.model import load_model
 from catalogtool.training.unlabelled import draw_unlabelled
 
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 
 _FORM = "channels_last"
+_WHAT = "scorer"
 _CHUNK = 64
 _FEWEST_PER_CLASS = 20
 """Objects of a class without which it says nothing of what is usual."""
@@ -161,17 +159,8 @@ def _class_index(rows: pa.Table, predictions: Predictions, domain: DomainData) -
 def _save(
     uri: str, scorer: AnomalyScorer, spec: ScorerSpec, classes: tuple[str, ...], objects: int
 ) -> StoredScorer:
-    weights = scorer.to_bytes()
-    sha256 = hashlib.sha256(weights).hexdigest()
-    record = {
-        "model_id": _model_id(spec, sha256),
-        "weights_sha256": sha256,
-        "spec": spec.to_json(),
-        "classes": classes,
-        "objects": objects,
-    }
-    storage.write_bytes(storage.join(uri, WEIGHTS_FILE), weights)
-    storage.write_bytes(storage.join(uri, RECORD_FILE), canonical_json(record).encode())
+    facts = {"classes": classes, "objects": objects}
+    stored.write(uri, spec.method, spec, scorer.to_bytes(), **facts)
     return load_scorer(uri)
 
 
@@ -183,28 +172,14 @@ def load_scorer(uri: str) -> StoredScorer:
     ModelError
         If there is none, or it is damaged.
     """
-    where = storage.join(uri, RECORD_FILE)
+    record = _read_record(uri)
+    weights = stored.read_weights(record, record.spec.method)
     try:
-        record = json.loads(storage.read_bytes(where))
-        spec = build_settings(ScorerSpec, record["spec"], where=where)
-        weights = storage.read_bytes(storage.join(uri, WEIGHTS_FILE))
-        sha256 = hashlib.sha256(weights).hexdigest()
-        found = (record["weights_sha256"], record["model_id"])
-        _refuse_other_weights(found, (sha256, _model_id(spec, sha256)))
         scorer = AnomalyScorer.from_bytes(weights)
-        named = (record["model_id"], spec, tuple(record["classes"]), scorer, record["objects"])
-    except StorageError as error:
-        raise ModelError(f"{uri}: holds no scorer: {error}") from error
-    except (ValueError, KeyError, TypeError, ConfigError) as error:
-        raise ModelError(
-            f"{uri}: damaged scorer: {error}; delete the folder to fit it again"
-        ) from error
-    return StoredScorer(uri, *named)
-
-
-def _refuse_other_weights(stated: tuple[str, str], found: tuple[str, str]) -> None:
-    if stated != found:
-        raise ValueError("the weights are not those that run.json describes")
+    except (ValueError, KeyError, TypeError) as error:
+        raise stored.damaged(uri, _WHAT, str(error)) from error
+    classes, objects = tuple(record.facts["classes"]), record.facts["objects"]
+    return StoredScorer(uri, record.model_id, record.spec, classes, scorer, objects)
 
 
 def read_scorer_spec(uri: str) -> ScorerSpec:
@@ -215,9 +190,8 @@ def read_scorer_spec(uri: str) -> ScorerSpec:
     ModelError
         If there is none, or it is damaged.
     """
-    return load_scorer(uri).spec
+    return _read_record(uri).spec
 
 
-def _model_id(spec: ScorerSpec, weights_sha256: str) -> str:
-    digest = hashlib.sha256(f"{weights_sha256}{spec.identity}".encode()).hexdigest()
-    return f"{spec.method}-{digest[:12]}"
+def _read_record(uri: str) -> stored.Record[ScorerSpec]:
+    return stored.read_record(uri, ScorerSpec, ("classes", "objects"), _WHAT)

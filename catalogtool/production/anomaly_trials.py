@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from catalogtool import __version__, storage
+from catalogtool import storage
 from catalogtool._discovery import check_module
 from catalogtool.anomaly import method_names
 from catalogtool.anomaly._protocol import Labelled, split
-from catalogtool.config._base import Settings, canonical_json
+from catalogtool.config._base import Settings, Specification, canonical_json
 from catalogtool.config.anomaly import AnomalyCompareConfig
 from catalogtool.errors import DataError, LabelError
 from catalogtool.inputs._base import votes_of
@@ -31,7 +31,7 @@ _FEWEST = 12
 """Objects of a class that is compared: fewer say nothing."""
 
 
-class AnomalyTrial(Settings):
+class AnomalyTrial(Specification):
     """One method, without one class."""
 
     method: str
@@ -40,12 +40,6 @@ class AnomalyTrial(Settings):
     data: str
     """SHA-256 of features and classes."""
     test_share: float
-    code_version: str = __version__
-
-    @property
-    def identity(self) -> str:
-        """SHA-256 of everything that decides its figures."""
-        return hashlib.sha256(canonical_json(self.to_json()).encode()).hexdigest()
 
 
 class AnomalyFigures(Settings):

@@ -7,7 +7,7 @@ from catalogtool.catalogs import load_kind
 from catalogtool.config.training import TrainingSpec
 from catalogtool.production.domains import DomainInput
 from catalogtool.production.plan import Plan
-from catalogtool.training.model import RECORD_FILE
+from catalogtool.training.stored import is_stored
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def _other_models(plan: Plan) -> list[tuple[str, str]]:
 
 
 def _state(uri: str) -> str:
-    return "reused" if storage.exists(storage.join(uri, RECORD_FILE)) else "to be trained"
+    return "reused" if is_stored(uri) else "to be trained"
 
 
 def _model_text(plan: Plan, spec: TrainingSpec) -> str:

@@ -25,7 +25,8 @@ from catalogtool.surveys._definition import Survey
 from catalogtool.surveys._recipe import AnomalyOptions, Recipe
 from catalogtool.training.hosts import HostSpec
 from catalogtool.training.labelled import label_domains, learns_from_target, main_domain
-from catalogtool.training.model import RECORD_FILE, read_trainings
+from catalogtool.training.model import read_trainings
+from catalogtool.training.stored import is_stored
 
 _WORKER_BASE_BYTES = 450 << 20  # a process with torch, pyarrow and astropy loaded
 
@@ -181,7 +182,7 @@ def _plan_network(
     source = open_source(recipe, target, config.source_input, config.source_labels, manifests)
     trainings = plan_trainings(recipe, source, target, config.seed)
     for spec in trainings:
-        if not storage.exists(storage.join(layout.model(spec.identity), RECORD_FILE)):
+        if not is_stored(layout.model(spec.identity)):
             _check_labels(spec)
     return trainings
 

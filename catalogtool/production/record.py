@@ -14,7 +14,7 @@ from catalogtool.inference.models import RunModels, model_ids
 from catalogtool.layout import RunLayout
 from catalogtool.production.plan import Plan
 from catalogtool.training.calibrate import calibration_sentence
-from catalogtool.training.model import RECORD_FILE
+from catalogtool.training.stored import RECORD_FILE
 
 
 class RunRecord(Settings):

@@ -1,7 +1,5 @@
 """A model of hosts: most scenes teach the network, the others the weights of candidates."""
 
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,10 +12,9 @@ import safetensors.torch
 import torch
 from pydantic import PositiveFloat, PositiveInt
 
-from catalogtool import __version__, storage
-from catalogtool.config._base import Settings, build_settings, canonical_json
+from catalogtool.config._base import Specification
 from catalogtool.config.training import DomainData
-from catalogtool.errors import ConfigError, LabelError, ModelError, StorageError
+from catalogtool.errors import LabelError
 from catalogtool.hosts.association import Association, describe_field, true_source
 from catalogtool.hosts.ellipses import best_ellipses
 from catalogtool.hosts.sky import Orientation, offsets_between
@@ -26,7 +23,7 @@ from catalogtool.inputs import load_format
 from catalogtool.inputs._base import Cutouts
 from catalogtool.networks._delight import VARIANTS, Delight, DelightOptions, turned, variant
 from catalogtool.preprocess.pyramid import FIELD_PIX, build_pyramid, centred
-from catalogtool.training.model import RECORD_FILE, WEIGHTS_FILE
+from catalogtool.training import stored
 from catalogtool.training.unlabelled import draw_unlabelled
 
 Floats = npt.NDArray[np.float64]
@@ -35,6 +32,7 @@ CENTRE_PIX = FIELD_PIX // 2
 """Column and row of the transient."""
 MIDDLE_PIX = CENTRE_PIX - 0.5
 """Where the symmetry axes of all levels meet: between two pixels, as their number is even."""
+_FAMILY, _WHAT = "delight", "model of hosts"
 _CHUNK = 32
 _HELD_OUT = 0.25
 """Share of the scenes that teach the weights of candidates."""
@@ -43,7 +41,7 @@ _HIDDEN_DECAY = (1e-5, 1e-4)
 """Penalties of absolute and squared weights of the hidden layer, the published ones."""
 
 
-class HostSpec(Settings):
+class HostSpec(Specification):
     """A complete description of one training."""
 
     source: DomainData
@@ -54,16 +52,10 @@ class HostSpec(Settings):
     batch_size: PositiveInt = 64
     learning_rate: PositiveFloat = 1e-3
     seed: int = 0
-    code_version: str = __version__
 
-    @property
-    def identity(self) -> str:
-        """SHA-256 over all that matters; addresses do not, the identity of their content does."""
-        values = self.to_json()
-        for address in ("input_uri", "labels_uri", "manifest_uri"):
-            del values["source"][address]
-        del values["source"]["survey"]["recipes"]
-        return hashlib.sha256(canonical_json(values).encode()).hexdigest()
+    def that_matters(self) -> dict[str, Any]:
+        """Of the source what matters; everything else."""
+        return self.to_json() | {"source": self.source.that_matters()}
 
     @property
     def simulated(self) -> bool:
@@ -270,15 +262,7 @@ def _save(
     state["association.source"] = torch.from_numpy(association.source_weights)
     state["association.nobody"] = torch.from_numpy(association.nobody_weights)
     weights = safetensors.torch.save(state)
-    sha256 = hashlib.sha256(weights).hexdigest()
-    record = {
-        "model_id": _model_id(spec, sha256),
-        "weights_sha256": sha256,
-        "spec": spec.to_json(),
-        "metrics": metrics,
-    }
-    storage.write_bytes(storage.join(uri, WEIGHTS_FILE), weights)
-    storage.write_bytes(storage.join(uri, RECORD_FILE), canonical_json(record).encode())
+    stored.write(uri, _FAMILY, spec, weights, metrics=metrics)
     return load_host_model(uri)
 
 
@@ -290,39 +274,16 @@ def load_host_model(uri: str) -> HostModel:
     ModelError
         If there is none, or it is damaged.
     """
-    where = storage.join(uri, RECORD_FILE)
+    record = stored.read_record(uri, HostSpec, ("metrics",), _WHAT)
+    weights = stored.read_weights(record, _FAMILY)
     try:
-        record = json.loads(storage.read_bytes(where))
-        spec = build_settings(HostSpec, record["spec"], where=where)
-        weights = storage.read_bytes(storage.join(uri, WEIGHTS_FILE))
-        sha256 = hashlib.sha256(weights).hexdigest()
-        stated = (record["weights_sha256"], record["model_id"])
         state = safetensors.torch.load(weights)
         association = Association(
             state.pop("association.source").numpy(), state.pop("association.nobody").numpy()
         )
         network = Delight(DelightOptions())
         network.load_state_dict(state)
-    except StorageError as error:
-        raise ModelError(f"{uri}: holds no model of hosts: {error}") from error
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        RuntimeError,
-        ConfigError,
-        safetensors.SafetensorError,
-    ) as error:
-        raise _damaged(uri, str(error)) from error
-    if stated != (sha256, _model_id(spec, sha256)):
-        raise _damaged(uri, "the weights are not those that run.json describes")
-    return HostModel(uri, stated[1], spec, record["metrics"], network.eval(), association)
-
-
-def _model_id(spec: HostSpec, weights_sha256: str) -> str:
-    digest = hashlib.sha256(f"{weights_sha256}{spec.identity}".encode()).hexdigest()
-    return f"delight-{digest[:12]}"
-
-
-def _damaged(uri: str, reason: str) -> ModelError:
-    return ModelError(f"{uri}: damaged model of hosts: {reason}; delete the folder to train again")
+    except (KeyError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        raise stored.damaged(uri, _WHAT, str(error)) from error
+    names = (uri, record.model_id, record.spec, record.facts["metrics"])
+    return HostModel(*names, network.eval(), association)

@@ -1,7 +1,5 @@
 """Trained models: weights as safetensors beside a run.json that says how they came about."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,17 +8,15 @@ import safetensors.torch
 import torch
 
 from catalogtool import storage
-from catalogtool.config._base import build_settings, canonical_json
 from catalogtool.config.training import TrainingSpec
-from catalogtool.errors import ConfigError, ModelError, StorageError
 from catalogtool.networks import build_network, with_metadata
 from catalogtool.networks._base import Network
 from catalogtool.networks._domain_norm import split_norms
+from catalogtool.training import stored
 from catalogtool.training.calibration import Calibration
 from catalogtool.training.neighbours import Neighbours
 
-WEIGHTS_FILE = "weights.safetensors"
-RECORD_FILE = "run.json"
+_WHAT = "model"
 _CALIBRATION, _NEIGHBOURS = "calibration.", "neighbours."
 """Begin the names of tensors among the weights that are not the network's."""
 
@@ -88,15 +84,7 @@ def save_model(
     weights = safetensors.torch.save(
         {name: value.detach().cpu().contiguous() for name, value in state.items()}
     )
-    weights_sha256 = hashlib.sha256(weights).hexdigest()
-    record = {
-        "model_id": _model_id(spec, weights_sha256),
-        "weights_sha256": weights_sha256,
-        "spec": spec.to_json(),
-        "metrics": metrics,
-    }
-    storage.write_bytes(storage.join(uri, WEIGHTS_FILE), weights)
-    storage.write_bytes(storage.join(uri, RECORD_FILE), canonical_json(record).encode())
+    stored.write(uri, _family(spec), spec, weights, metrics=metrics)
     return load_model(uri)
 
 
@@ -108,17 +96,9 @@ def load_model(uri: str) -> Model:
     ModelError
         If there is none, or it is damaged.
     """
-    record, spec = _read_record(uri)
-    try:
-        weights = storage.read_bytes(storage.join(uri, WEIGHTS_FILE))
-    except StorageError as error:
-        raise ModelError(f"{uri}: the weights cannot be read: {error}") from error
-    weights_sha256 = hashlib.sha256(weights).hexdigest()
-    if weights_sha256 != record["weights_sha256"]:
-        raise _damaged(uri, "the weights are not those that run.json describes")
-    if record["model_id"] != _model_id(spec, weights_sha256):
-        raise _damaged(uri, "the model id does not follow from weights and specification")
-    network = build_fresh_network(spec)
+    record = _read_record(uri)
+    weights = stored.read_weights(record, _family(record.spec))
+    network = build_fresh_network(record.spec)
     try:
         state = safetensors.torch.load(weights)
         calibrating, known = _take(state, _CALIBRATION), _take(state, _NEIGHBOURS)
@@ -126,8 +106,8 @@ def load_model(uri: str) -> Model:
         calibration = Calibration(**calibrating) if calibrating else None
         neighbours = Neighbours(**known) if known else None
     except (safetensors.SafetensorError, RuntimeError, TypeError) as error:
-        raise _damaged(uri, f"the weights do not fit the network: {error}") from error
-    names = (uri, record["model_id"], spec, record["metrics"])
+        raise stored.damaged(uri, _WHAT, f"the weights do not fit the network: {error}") from error
+    names = (uri, record.model_id, record.spec, record.facts["metrics"])
     return Model(*names, network.eval(), calibration, neighbours)
 
 
@@ -151,11 +131,9 @@ def read_trainings(uri: str) -> tuple[TrainingSpec, ...]:
         If there is no model, or one from which it started is not beside it.
     """
     folder, _, _ = uri.rstrip("/").rpartition("/")
-    _, spec = _read_record(uri)
-    specs = [spec]
+    specs = [_read_record(uri).spec]
     while (before := specs[0].starts_from) is not None:
-        _, earlier = _read_record(storage.join(folder, before[:16]))
-        specs.insert(0, earlier)
+        specs.insert(0, _read_record(storage.join(folder, before[:16])).spec)
     return tuple(specs)
 
 
@@ -167,9 +145,7 @@ def find_model(uri: str) -> Model | None:
     ModelError
         If there is one and it is damaged.
     """
-    if not storage.exists(storage.join(uri, RECORD_FILE)):
-        return None
-    return load_model(uri)
+    return load_model(uri) if stored.is_stored(uri) else None
 
 
 def build_fresh_network(spec: TrainingSpec) -> Network:
@@ -186,23 +162,9 @@ def build_fresh_network(spec: TrainingSpec) -> Network:
     return network
 
 
-def _read_record(uri: str) -> tuple[dict[str, Any], TrainingSpec]:
-    where = storage.join(uri, RECORD_FILE)
-    try:
-        record = json.loads(storage.read_bytes(where))
-        spec = build_settings(TrainingSpec, record["spec"], where=where)
-        record["model_id"], record["weights_sha256"], record["metrics"]
-    except StorageError as error:
-        raise ModelError(f"{uri}: holds no model: {error}") from error
-    except (ValueError, KeyError, TypeError, ConfigError) as error:
-        raise _damaged(uri, f"{RECORD_FILE} cannot be understood: {error}") from error
-    return record, spec
+def _read_record(uri: str) -> stored.Record[TrainingSpec]:
+    return stored.read_record(uri, TrainingSpec, ("metrics",), _WHAT)
 
 
-def _model_id(spec: TrainingSpec, weights_sha256: str) -> str:
-    digest = hashlib.sha256(f"{weights_sha256}{spec.identity}".encode()).hexdigest()
-    return f"{spec.network}-{spec.method}-{digest[:12]}"
-
-
-def _damaged(uri: str, reason: str) -> ModelError:
-    return ModelError(f"{uri}: damaged model: {reason}; delete the folder to train again", uri=uri)
+def _family(spec: TrainingSpec) -> str:
+    return f"{spec.network}-{spec.method}"

@@ -130,6 +130,9 @@ def test_a_damaged_scorer_is_refused(task: UnitTask, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="damaged scorer"):
         load_scorer(str(folder))
     weights.unlink()
+    with pytest.raises(ModelError, match="the weights cannot be read"):
+        load_scorer(str(folder))
+    (folder / "run.json").unlink()
     with pytest.raises(ModelError, match="holds no scorer"):
         load_scorer(str(folder))
 
