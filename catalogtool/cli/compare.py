@@ -15,7 +15,7 @@ from catalogtool.cli.options import (
     SourceInput,
     SourceLabels,
 )
-from catalogtool.cli.running import Place, run, run_here
+from catalogtool.cli.running import Place, run
 
 if TYPE_CHECKING:
     from catalogtool.config.anomaly import AnomalyCompareConfig
@@ -73,9 +73,10 @@ def compare(  # noqa: PLR0913, PLR0917 - the options of a main command
     as_json: Json = False,
 ) -> None:
     """Measure adaptation or anomaly methods on one's own labels, and say which one to take."""
+    place = Place(cluster, runtime, shared_disk=shared_disk, insecure=insecure_cluster)
     if catalog == "anomaly":
         asked = _anomaly_config(input_, labels, output, methods, (seeds, workers))
-        _show(run_here(_anomaly_work, asked), as_json=as_json)
+        _show(run(_anomaly_work, asked, place), as_json=as_json)
         return
     from catalogtool.config._base import build_settings
     from catalogtool.config.compare import CompareConfig
@@ -98,9 +99,7 @@ def compare(  # noqa: PLR0913, PLR0917 - the options of a main command
     }
     given = {key: value for key, value in values.items() if value is not None}
     config = build_settings(CompareConfig, given, where="catalogtool compare")
-    place = Place(cluster, runtime, shared_disk=shared_disk, insecure=insecure_cluster)
-    outcome = run(_work, config, place)
-    _show(outcome, as_json=as_json)
+    _show(run(_work, config, place), as_json=as_json)
 
 
 def _anomaly_config(

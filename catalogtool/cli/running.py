@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from catalogtool.production.outcome import Outcome
     from catalogtool.progress import Progress
 
-C = TypeVar("C", "RunConfig", "CompareConfig")
-A = TypeVar("A", "RunConfig", "CompareConfig", "AnomalyCompareConfig")
+C = TypeVar("C", "RunConfig", "CompareConfig", "AnomalyCompareConfig")
 
 
 @dataclass(frozen=True)
@@ -31,13 +30,8 @@ class Place:
 
 def run(work: "Callable[[C, Progress], Outcome]", config: C, place: Place) -> "Outcome":
     """Do it, here or there, and end with exit code 130 on Ctrl-C."""
-    if place.address is None:
-        return run_here(work, config)
-    return _run_there(config, place.address, place)
-
-
-def run_here(work: "Callable[[A, Progress], Outcome]", config: A) -> "Outcome":
-    """Do it on this machine, and end with exit code 130 on Ctrl-C."""
+    if place.address is not None:
+        return _run_there(config, place.address, place)
     progress = console.new_progress()
     try:
         return work(config, progress)

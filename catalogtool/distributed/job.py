@@ -2,28 +2,39 @@
 
 import json
 import sys
+from collections.abc import Callable
+from typing import Any
 
 from catalogtool import storage
-from catalogtool.config._base import build_settings
+from catalogtool.config._base import Settings, build_settings
+from catalogtool.config.anomaly import AnomalyCompareConfig
 from catalogtool.config.compare import CompareConfig
 from catalogtool.config.run import RunConfig
+from catalogtool.distributed.anomaly_compare import compare_anomalies
 from catalogtool.distributed.compare import compare
 from catalogtool.distributed.produce import produce
 from catalogtool.errors import CatalogtoolError
 from catalogtool.production.handover import write_outcome
 from catalogtool.production.log_progress import LogProgress, stderr_log
 from catalogtool.production.outcome import Outcome
+from catalogtool.progress import Progress
+
+_WORK: dict[str, tuple[type[Settings], Callable[[Any, Progress], Outcome]]] = {
+    "produce": (RunConfig, produce),
+    "compare": (CompareConfig, compare),
+    "compare-anomalies": (AnomalyCompareConfig, compare_anomalies),
+}
 
 
 def run_job(kind: str, config_uri: str) -> int:
-    """Run the production or comparison that a settings file describes.
+    """Do the work that a settings file describes.
 
     Parameters
     ----------
-    kind : {"produce", "compare"}
+    kind : {"produce", "compare", "compare-anomalies"}
         What to do.
     config_uri : str
-        JSON file of `RunConfig` or `CompareConfig`.
+        JSON file of its settings.
 
     Returns
     -------
@@ -43,10 +54,9 @@ def run_job(kind: str, config_uri: str) -> int:
 
 
 def _run(kind: str, config_uri: str, progress: LogProgress) -> Outcome:
+    model, work = _WORK[kind]
     values = json.loads(storage.read_bytes(config_uri))
-    if kind == "compare":
-        return compare(build_settings(CompareConfig, values, where=config_uri), progress)
-    return produce(build_settings(RunConfig, values, where=config_uri), progress)
+    return work(build_settings(model, values, where=config_uri), progress)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from catalogtool.errors import ClusterError, ConfigError
 from catalogtool.production.handover import (
     JOB_PREFIX,
     JobConfig,
+    JobKind,
     job_kind,
     job_name,
     write_settings,
@@ -37,7 +38,11 @@ Runtime = Literal["upload", "installed"]
 
 _PACKAGE = Path(catalogtool.__file__).parent
 _SCRIPTS = _PACKAGE.parent / "jobs"
-_SCRIPT_OF = {"produce": "jobs/produce_catalog.py", "compare": "jobs/compare_methods.py"}
+_SCRIPT_OF: dict[JobKind, str] = {
+    "produce": "jobs/produce_catalog.py",
+    "compare": "jobs/compare_methods.py",
+    "compare-anomalies": "jobs/compare_anomalies.py",
+}
 _REQUEST_S = 10.0
 _RECONNECT_S = 1.0
 _SILENCE_S = 60.0  # after that the log is asked for again: the connection may be dead
@@ -91,11 +96,11 @@ class Jobs:
             self._client = JobSubmissionClient(self.address)
 
     def submit(self, config: JobConfig, runtime: Runtime | None = None) -> tuple[str, bool]:
-        """Start a production or comparison, or find it where it runs already.
+        """Start the work, or find it where it runs already.
 
         Parameters
         ----------
-        config : RunConfig or CompareConfig
+        config : RunConfig, CompareConfig or AnomalyCompareConfig
             Settings that every node understands, see `handover.make_portable`.
         runtime : {"upload", "installed"} or None
             Whether the nodes get this package, or use the one that they have; None: they get it
@@ -262,7 +267,7 @@ def _runtime_environment(runtime: Runtime) -> Iterator[dict[str, Any]]:
         yield env | {"working_dir": folder}
 
 
-def _program(kind: str, *, uploaded: bool) -> list[str]:
+def _program(kind: JobKind, *, uploaded: bool) -> list[str]:
     """What the driver runs, before the address of its settings."""
     return [_SCRIPT_OF[kind]] if uploaded else ["-m", "catalogtool.distributed.job", kind]
 

@@ -8,6 +8,7 @@ from typing import Literal, TypeVar
 
 from catalogtool import __version__, storage
 from catalogtool.config._base import canonical_json
+from catalogtool.config.anomaly import AnomalyCompareConfig
 from catalogtool.config.compare import CompareConfig
 from catalogtool.config.run import RunConfig
 from catalogtool.errors import ConfigError
@@ -17,8 +18,14 @@ from catalogtool.production.outcome import Outcome
 from catalogtool.surveys import is_survey_file, load_survey
 
 JOB_PREFIX = "catalogtool-"
-JobConfig = RunConfig | CompareConfig
-C = TypeVar("C", RunConfig, CompareConfig)
+JobConfig = RunConfig | CompareConfig | AnomalyCompareConfig
+C = TypeVar("C", RunConfig, CompareConfig, AnomalyCompareConfig)
+JobKind = Literal["produce", "compare", "compare-anomalies"]
+_KINDS: dict[type[JobConfig], JobKind] = {
+    RunConfig: "produce",
+    CompareConfig: "compare",
+    AnomalyCompareConfig: "compare-anomalies",
+}
 _ADDRESSES = (
     "output",
     "input",
@@ -37,14 +44,14 @@ def make_portable(config: C, *, shared_disk: bool) -> C:
 
     Parameters
     ----------
-    config : RunConfig or CompareConfig
+    config : RunConfig, CompareConfig or AnomalyCompareConfig
         What is asked on this machine.
     shared_disk : bool
         Whether local paths are on storage that all nodes mount at the same place.
 
     Returns
     -------
-    RunConfig or CompareConfig
+    RunConfig, CompareConfig or AnomalyCompareConfig
         Addresses are absolute. Private survey files have been copied to the output folder.
 
     Raises
@@ -67,14 +74,20 @@ def make_portable(config: C, *, shared_disk: bool) -> C:
             settings=hidden,
         )
     addresses = {name: address_of(uri) for name, uri in given.items()}
-    surveys = tuple(_portable_survey(name, addresses["output"]) for name in surveys_of(config))
-    named = {"surveys": surveys} if isinstance(config, CompareConfig) else {"survey": surveys[0]}
+    surveys = tuple(_portable_survey(name, addresses["output"]) for name in _surveys_of(config))
+    named: dict[str, object] = {}
+    if isinstance(config, CompareConfig):
+        named = {"surveys": surveys}
+    elif surveys:
+        named = {"survey": surveys[0]}
     return config.model_copy(update={**addresses, **named})
 
 
-def surveys_of(config: JobConfig) -> tuple[str, ...]:
+def _surveys_of(config: JobConfig) -> tuple[str, ...]:
     """Names or files of the surveys that are worked on."""
-    return config.surveys if isinstance(config, CompareConfig) else (config.survey,)
+    if isinstance(config, CompareConfig):
+        return config.surveys
+    return (config.survey,) if isinstance(config, RunConfig) else ()
 
 
 def _portable_survey(name: str, output: str) -> str:
@@ -100,18 +113,19 @@ def _copy_survey(file: str, output: str) -> str:
     return uri
 
 
-def job_kind(config: JobConfig) -> Literal["produce", "compare"]:
+def job_kind(config: JobConfig) -> JobKind:
     """What a job does."""
-    return "compare" if isinstance(config, CompareConfig) else "produce"
+    return _KINDS[type(config)]
 
 
 def job_name(config: JobConfig) -> str:
     """Name of jobs without the number of the attempt: equal settings, equal name."""
     facts = {"config": config.to_json(), "code": __version__}
     identity = hashlib.sha256(canonical_json(facts).encode()).hexdigest()[:12]
-    survey = re.sub(r"[^A-Za-z0-9_-]", "-", PurePosixPath(surveys_of(config)[0]).stem)
-    kind = "compare-" if job_kind(config) == "compare" else ""
-    return f"{JOB_PREFIX}{kind}{survey}-{identity}"
+    subject = next(iter(_surveys_of(config)), config.input or "")
+    word = re.sub(r"[^A-Za-z0-9_-]", "-", PurePosixPath(subject).stem)
+    kind = "" if job_kind(config) == "produce" else f"{job_kind(config)}-"
+    return f"{JOB_PREFIX}{kind}{word}-{identity}"
 
 
 def write_settings(config: JobConfig, job: str) -> str:

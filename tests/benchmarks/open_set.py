@@ -1,7 +1,7 @@
 """Objects of a class that no label knows: how well they are found, and the others classified.
 
 ``CATALOGTOOL_DATA=... python tests/benchmarks/open_set.py [simulated] [rings] [--seeds 3]
-[--methods deep_astro_uda dance] [--trade-off 0.05] [--field 22] [--stem small] [--brief]``
+[--methods deep_astro_uda dance] [--trade-off 0.05] [--field 22] [--stem small] [--steps 1]``
 adapts from ``shallow_mock`` to ``deep_mock``, whose lensed arcs are of no known class, and from
 SDSS (elliptical, clockwise, anticlockwise) to the galaxies of DESI together with ring galaxies of
 DECaLS. No label of the target is used.
@@ -11,7 +11,7 @@ per cent, by three rules: ``neighbours``, which catalogs have; the entropy thres
 paper, ln(K) / 2 for ``source_only``; and the entropy threshold that the truth itself finds best,
 which no user could choose. ``--field`` draws another field of the simulation: options chosen by
 looking belong to another field than the figures. ``--stem large`` takes a network of a sixth of the
-cost, and ``--brief`` half the steps.
+cost, and ``--steps 0.5`` half the steps.
 """
 
 import argparse
@@ -94,7 +94,8 @@ class Effort:
     """How large the network is, and how long it learns."""
 
     stem: str
-    is_brief: bool
+    steps: float
+    """Relative to those of the recipes."""
 
 
 def simulated(field: int) -> Case:
@@ -141,8 +142,8 @@ def _spec(
     case: Case, method: str, options: dict[str, Any], seed: int, effort: Effort
 ) -> TrainingSpec:
     training = _SOURCE if method == "source_only" else _ADAPTED
-    if effort.is_brief:
-        training = training.model_copy(update={"max_epochs": training.max_epochs // 2})
+    epochs = round(effort.steps * training.max_epochs)
+    training = training.model_copy(update={"max_epochs": epochs})
     return TrainingSpec(
         network="resnet",
         network_options={"cosine_head": True, "stem": effort.stem},
@@ -223,7 +224,7 @@ def main() -> None:
     parser.add_argument("--trade-off", type=float)
     parser.add_argument("--field", type=int, default=22)
     parser.add_argument("--stem", choices=("small", "large"), default="small")
-    parser.add_argument("--brief", action="store_true")
+    parser.add_argument("--steps", type=float, default=1.0)
     arguments = parser.parse_args()
     options = {} if arguments.trade_off is None else {"trade_off": arguments.trade_off}
     for name in arguments.cases:
@@ -233,7 +234,7 @@ def main() -> None:
         print(f"{name}: {known} known and {strangers} unknown objects", flush=True)
         means: dict[tuple[str, str], list[float]] = {}
         for seed in range(arguments.seeds):
-            bench = Bench(case, seed, Effort(arguments.stem, is_brief=arguments.brief))
+            bench = Bench(case, seed, Effort(arguments.stem, arguments.steps))
             for method in ("source_only", *arguments.methods):
                 begin = time.perf_counter()
                 found = bench.run(method, {} if method == "source_only" else options)

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from cluster_rig import ADDRESS, Rig, running_rig
 from small_pair import write_pair
@@ -119,6 +122,24 @@ def test_a_comparison_is_one_job(rig: Rig, tmp_path: Path) -> None:
     assert dict(outcome["places"])["page"].startswith(f"{BUCKET}/compared/comparisons/")
     assert "2 trials, 0 of them finished" in done.stderr
     assert newest(rig).startswith("catalogtool-compare-")
+
+
+def test_a_comparison_of_anomaly_methods_is_one_job(rig: Rig, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    features = {f"f{axis}": np.repeat([0.0, 9.0], 40) + rng.normal(size=80) for axis in range(3)}
+    table = pa.table({**features, "class": np.repeat(["near", "far"], 40)})
+    pq.write_table(table, tmp_path / "features.parquet")
+    rig.upload(tmp_path, f"{BUCKET}/features")
+    words = ["compare", "--json", "--catalog", "anomaly", "--methods", "mahalanobis"]
+    words += ["--input", f"{BUCKET}/features/features.parquet", "--seeds", "2"]
+
+    done = rig.run(*words, *CLUSTER, "--output", f"{BUCKET}/unusual")
+
+    outcome = finished(done)
+    assert outcome["figures"]["anomalies"]["method"] == "mahalanobis"
+    assert dict(outcome["places"])["page"].startswith(f"{BUCKET}/unusual/comparisons/")
+    assert "4 trials, 0 of them finished" in done.stderr
+    assert newest(rig).startswith("catalogtool-compare-anomalies-features-")
 
 
 def newest(rig: Rig) -> str:

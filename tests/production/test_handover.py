@@ -6,10 +6,12 @@ import pytest
 from small_pair import write_pair
 from small_survey import write_survey, write_surveys
 
+from catalogtool.config.anomaly import AnomalyCompareConfig
 from catalogtool.config.compare import CompareConfig
 from catalogtool.config.run import RunConfig
 from catalogtool.errors import ConfigError
 from catalogtool.production.handover import (
+    job_kind,
     job_name,
     make_portable,
     read_outcome,
@@ -71,6 +73,15 @@ def test_all_surveys_of_a_comparison_travel(tmp_path: Path) -> None:
     assert portable.surveys[2] == "clash"
     assert job_name(portable).startswith("catalogtool-compare-shallow_mock-")
     assert job_name(portable) != job_name(portable.model_copy(update={"seeds": 9}))
+
+
+def test_a_table_of_features_travels_as_an_address() -> None:
+    config = AnomalyCompareConfig(input="s3://b/features.parquet", output="s3://b/out")
+    assert make_portable(config, shared_disk=False) == config
+    assert job_kind(config) == "compare-anomalies"
+    assert job_name(config).startswith("catalogtool-compare-anomalies-features-")
+    with pytest.raises(ConfigError, match=r"--input: features\.csv is a path of this machine"):
+        make_portable(config.model_copy(update={"input": "features.csv"}), shared_disk=False)
 
 
 def test_equal_settings_have_equal_job_names_and_others_do_not() -> None:
