@@ -32,7 +32,7 @@ from sklearn.metrics import roc_auc_score
 sys.path.insert(0, str(Path(__file__).parent))
 
 from adaptation_data import _pictures
-from stamp_classes import RECIPES, Recipe, build, teach
+from stamp_recipes import RECIPES, Recipe, build, teach
 from ztf_alerts_data import CLASSES, read_alerts
 
 from catalogtool.adaptation._losses import label_loss
