@@ -16,6 +16,7 @@ from catalogtool.cli.options import (
     SourceLabels,
 )
 from catalogtool.cli.running import Place, run
+from catalogtool.errors import ConfigError
 
 if TYPE_CHECKING:
     from catalogtool.config.anomaly import AnomalyCompareConfig
@@ -78,11 +79,13 @@ def compare(  # noqa: PLR0913, PLR0917 - the options of a main command
         asked = _anomaly_config(input_, labels, output, methods, (seeds, workers))
         _show(run(_anomaly_work, asked, place), as_json=as_json)
         return
+    if not survey:
+        raise ConfigError("compare: give --survey, or --catalog anomaly and --input")
     from catalogtool.config._base import build_settings
     from catalogtool.config.compare import CompareConfig
 
     values = {
-        "surveys": survey or (),
+        "surveys": survey,
         "all_pairs": all_pairs,
         "methods": methods and _words(methods),
         "shots": _words(shots),

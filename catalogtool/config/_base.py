@@ -101,6 +101,8 @@ def _mistake(where: str, detail: dict[str, Any]) -> str:
     text = str(detail["msg"]).removeprefix("Value error, ")
     if detail["type"] == "extra_forbidden":
         text = "is not a known key; remove it or correct its spelling"
+    elif detail["type"] == "missing":
+        text = "is missing; give it"
     return f"{where}: {key}: {text}"
 
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from catalogtool import storage
-from catalogtool.errors import CatalogtoolError, VerificationError
+from catalogtool.errors import CatalogtoolError, DataError, VerificationError
 from catalogtool.ledger import LedgerTotals
 from catalogtool.release._collection import COLLECTION, Collection, Table, fields
 from catalogtool.release._folder import MANIFEST, parse_manifest
@@ -109,8 +109,15 @@ def verify(catalog_uri: str, ledger: LedgerTotals | None = None) -> Verification
         folders only.
     ledger : LedgerTotals or None
         Sums of the run; None leaves the comparison with them out.
+
+    Raises
+    ------
+    DataError
+        If nothing there is of a catalog.
     """
     collection = Collection.list(catalog_uri)
+    if not {COLLECTION, MANIFEST}.intersection(collection.names):
+        raise DataError(f"{catalog_uri}: holds no catalog; name the folder of a HATS collection")
     small: list[tuple[str, Callable[[], Check]]] = [
         ("hashes", lambda: _check_hashes(collection)),
         ("properties complete", lambda: _check_properties(collection)),

@@ -182,3 +182,16 @@ def test_an_empty_input_folder_is_a_data_error(tmp_path: Path) -> None:
     assert done.returncode in (2, 3)
     assert str(tmp_path) in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["compare"], "give --survey, or --catalog anomaly and --input"),
+        (["compare", "--catalog", "anomaly"], "input: is missing; give it"),
+    ],
+)
+def test_a_comparison_of_nothing_says_what_to_give(words: list[str], message: str) -> None:
+    done = call(*words)
+    assert done.returncode == 2
+    assert message in done.stderr

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from release_samples import make_info, make_totals, sky_positions, write_parts
 
-from catalogtool.errors import VerificationError
+from catalogtool.errors import DataError, VerificationError
 from catalogtool.layout import RunLayout
 from catalogtool.release.assemble import assemble
 from catalogtool.release.verify import VerificationReport, verify
@@ -194,13 +194,16 @@ def test_a_missing_head_is_a_failure_and_no_error(catalog: Path, name: str) -> N
     assert "hashes" in failed(catalog)
 
 
-def test_an_empty_folder_fails(tmp_path: Path) -> None:
-    assert not verify(str(tmp_path / "nothing")).passed
-
-
 def test_failures_raise_with_every_failed_check(catalog: Path) -> None:
     partitions(catalog)[0].unlink()
     with pytest.raises(VerificationError, match="partitions listed") as caught:
         verify(str(catalog)).raise_for_failures()
     assert caught.value.exit_code == 5
     assert "hashes" in caught.value.context["failed"]
+
+
+def test_a_folder_without_a_catalog_is_no_bad_catalog(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing of a catalog")
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(DataError, match="holds no catalog"):
+            verify(str(folder))
