@@ -55,6 +55,9 @@ class TrainingOptions(Settings):
     """How much the entropy of the predictions counts against the loss of the labels
     (Carrasco-Davis et al. 2021: 0.5): probabilities of what is certain then stay below 1, so that
     candidates can be ranked."""
+    flag_unknown: bool = False
+    """Whether objects unlike all labelled ones are flagged as of an unknown class; a tenth of the
+    others are too. Methods that expect unknown classes do it in any case."""
     class_balanced: bool = False
     """Whether labelled cutouts are drawn so that all classes are shown equally often."""
 

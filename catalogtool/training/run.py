@@ -204,10 +204,13 @@ def _held_out_target(
 def _remember(
     method: Method, data: TrainingData, spec: TrainingSpec, context: TrainingContext
 ) -> Neighbours | None:
-    """Labelled objects of the source, where the target may have classes that the source lacks."""
-    if not method.universal:
+    """Labelled objects, where others may be of a class that none of them has."""
+    if not (method.universal or spec.training.flag_unknown):
         return None
-    features = gather_features(method.network, data.train["source"], context, "source")
+    if "source" in data.train:
+        features = gather_features(method.network, data.train["source"], context, "source")
+    else:
+        features = gather_features(method.network, data.train["target_labelled"], context)
     return remember(features, spec.seed)
 
 

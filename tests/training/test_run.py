@@ -79,6 +79,24 @@ def test_a_universal_method_remembers_the_labelled_objects_to_tell_others_by(
     assert 0 <= after["history"][0]["watch"]["active_fraction"] <= 1
 
 
+@pytest.mark.parametrize("method", ["source_only", "fine_tune"])
+def test_any_method_remembers_them_where_the_recipe_asks_for_it(
+    domain: DomainData, tmp_path: Path, method: str
+) -> None:
+    plain = source_spec(domain, max_epochs=1)
+    flagging = plain.training.model_copy(update={"flag_unknown": True})
+    source = plain.model_copy(update={"training": flagging})
+    specs = [source] if method == "source_only" else [source, target_spec(source)]
+
+    for spec in specs:
+        run_training(spec, model_uri(tmp_path, spec), SingleProcess())
+
+    model = load_model(model_uri(tmp_path, specs[-1]))
+    assert model.neighbours is not None
+    (labels,) = model.metrics["labels"].values()
+    assert len(model.neighbours.directions) == labels["train"]
+
+
 @pytest.mark.parametrize("shots", [0, None])
 def test_a_method_adapts_with_and_without_labels_of_the_target(
     domain: DomainData, tmp_path: Path, shots: int | None
