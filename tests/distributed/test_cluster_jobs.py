@@ -124,6 +124,7 @@ def test_a_comparison_is_one_job(rig: Rig, tmp_path: Path) -> None:
     assert newest(rig).startswith("catalogtool-compare-")
 
 
+@pytest.mark.long
 def test_a_comparison_of_anomaly_methods_is_one_job(rig: Rig, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     features = {f"f{axis}": np.repeat([0.0, 9.0], 40) + rng.normal(size=80) for axis in range(3)}
