@@ -76,6 +76,11 @@ def compare(  # noqa: PLR0913, PLR0917 - the options of a main command
     """Measure adaptation or anomaly methods on one's own labels, and say which one to take."""
     place = Place(cluster, runtime, shared_disk=shared_disk, insecure=insecure_cluster)
     if catalog == "anomaly":
+        if survey:
+            raise ConfigError(
+                "compare --catalog anomaly: compares on the table or run that --input names; "
+                "leave --survey out"
+            )
         asked = _anomaly_config(input_, labels, output, methods, (seeds, workers))
         _show(run(_anomaly_work, asked, place), as_json=as_json)
         return
