@@ -18,21 +18,17 @@ import numpy as np
 import pyarrow as pa
 import torch
 from sklearn.metrics import f1_score
+from stamp_recipes import Recipe, build, teach
 
-from catalogtool.adaptation import build_method
 from catalogtool.adaptation._losses import cross_entropy
-from catalogtool.config.training import TrainingSpec
 from catalogtool.inputs._base import votes_of
 from catalogtool.inputs.simulated_alerts import Format
-from catalogtool.networks import build_network
 from catalogtool.networks.multi_scale import BEST
 from catalogtool.preprocess.multi_scale import bytes_per_alert
 from catalogtool.preprocess.stretch import prepare
 from catalogtool.surveys import load_survey
-from catalogtool.surveys._recipe import Stretch, TrainingOptions
-from catalogtool.training.context import SingleProcess
+from catalogtool.surveys._recipe import Stretch
 from catalogtool.training.examples import Examples
-from catalogtool.training.loop import TrainingData, fit
 from catalogtool.training.predict import predict_examples
 
 SURVEY = "mock_alerts"
@@ -70,40 +66,19 @@ def predictions(
         options, rate = options | {"widths": _WIDTHS, "dropout": _DROPOUT}, _RATE
     classes = load_survey(SURVEY).labels.classes
     _, channels, size_pix, _ = train.images.shape
-    torch.manual_seed(seed)
-    network = build_network(
-        "multi_scale", options, channels=channels, classes=len(classes), size_pix=size_pix
-    )
-    training = TrainingOptions(
-        batch_size=arguments.batch,
-        max_epochs=1,
-        steps_per_epoch=arguments.steps,
-        learning_rate=rate,
-        augment=(),
-        class_balanced=True,
-        select="last",
-    )
-    spec = TrainingSpec(
-        network="multi_scale",
-        network_options=options,
-        method="source_only",
-        classes=classes,
-        label_kind="class",
-        channels=channels // 2,
+    recipe = Recipe(
+        "multi_scale",
+        options,
         size_pix=size_pix,
         stretch=STRETCH,
-        training=training,
-        test_share=0.5,
-        label_count=None,
-        shots=None,
-        seed=seed,
-        source=None,
-        target=None,
-        starts_from=None,
+        batch_size=arguments.batch,
+        learning_rate=rate,
+        weight_decay=0.0,
+        augment=(),
     )
-    method = build_method("source_only", network, cross_entropy)
-    nobody = train.take(np.arange(0))
-    fit(method, TrainingData({"source": train}, nobody), spec, SingleProcess())
+    torch.manual_seed(seed)
+    network = build(recipe, channels, len(classes), ())
+    teach(network, train, cross_entropy, recipe, steps=arguments.steps, seed=seed)
     return predict_examples(network, test, torch.device("cpu")).argmax(axis=1)
 
 
