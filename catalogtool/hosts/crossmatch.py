@@ -161,15 +161,19 @@ def galaxy_files(uri: str) -> list[storage.FileInfo]:
     return chosen
 
 
-def check_galaxies(uri: str) -> None:
-    """Look at the columns of one file, so that a wrong table is told before anything is trained.
+def check_galaxies(name: str) -> None:
+    """Look at the columns of a file, so that a wrong table is told before anything is trained.
+
+    Parameters
+    ----------
+    name : str
+        Address of one of the `galaxy_files`.
 
     Raises
     ------
     DataError
         If it is no Parquet file, lacks a column, or has other values than numbers in one.
     """
-    name = galaxy_files(uri)[0].uri
     with storage.open_input(name) as source:
         _columns_of(_opened(source, name), name)
 

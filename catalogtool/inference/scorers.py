@@ -16,7 +16,7 @@ from catalogtool.anomaly._scorer import AnomalyScorer
 from catalogtool.catalogs._base import Predictions
 from catalogtool.config.scorer import ScorerSpec
 from catalogtool.config.training import DomainData
-from catalogtool.errors import DataError
+from catalogtool.errors import ConfigError, DataError
 from catalogtool.inference.forms import default_minibatch
 from catalogtool.inference.predictor import Predictor, join_predictions
 from catalogtool.inputs import load_format
@@ -160,7 +160,7 @@ def _save(
     uri: str, scorer: AnomalyScorer, spec: ScorerSpec, classes: tuple[str, ...], objects: int
 ) -> StoredScorer:
     facts = {"classes": classes, "objects": objects}
-    stored.write(uri, spec.method, spec, scorer.to_bytes(), **facts)
+    stored.write(uri, spec.method, spec, scorer.to_bytes(), facts)
     return load_scorer(uri)
 
 
@@ -176,9 +176,9 @@ def load_scorer(uri: str) -> StoredScorer:
     weights = stored.read_weights(record, record.spec.method)
     try:
         scorer = AnomalyScorer.from_bytes(weights)
-    except (ValueError, KeyError, TypeError) as error:
+        classes, objects = tuple(record.facts["classes"]), record.facts["objects"]
+    except (ValueError, KeyError, TypeError, ConfigError) as error:
         raise stored.damaged(uri, _WHAT, str(error)) from error
-    classes, objects = tuple(record.facts["classes"]), record.facts["objects"]
     return StoredScorer(uri, record.model_id, record.spec, classes, scorer, objects)
 
 

@@ -79,9 +79,10 @@ def galaxies_identity(uri: str) -> str:
     DataError
         If there are none, or they are no table of galaxies.
     """
-    check_galaxies(uri)
-    files = [[info.uri, info.identity] for info in galaxy_files(uri)]
-    return hashlib.sha256(canonical_json(files).encode()).hexdigest()
+    files = galaxy_files(uri)
+    check_galaxies(files[0].uri)
+    named = [[info.uri, info.identity] for info in files]
+    return hashlib.sha256(canonical_json(named).encode()).hexdigest()
 
 
 def _training_fields(

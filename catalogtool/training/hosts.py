@@ -262,7 +262,7 @@ def _save(
     state["association.source"] = torch.from_numpy(association.source_weights)
     state["association.nobody"] = torch.from_numpy(association.nobody_weights)
     weights = safetensors.torch.save(state)
-    stored.write(uri, _FAMILY, spec, weights, metrics=metrics)
+    stored.write(uri, _FAMILY, spec, weights, {"metrics": metrics})
     return load_host_model(uri)
 
 
@@ -283,7 +283,7 @@ def load_host_model(uri: str) -> HostModel:
         )
         network = Delight(DelightOptions())
         network.load_state_dict(state)
-    except (KeyError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+    except (KeyError, ValueError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
         raise stored.damaged(uri, _WHAT, str(error)) from error
     names = (uri, record.model_id, record.spec, record.facts["metrics"])
     return HostModel(*names, network.eval(), association)

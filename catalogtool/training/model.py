@@ -84,7 +84,7 @@ def save_model(
     weights = safetensors.torch.save(
         {name: value.detach().cpu().contiguous() for name, value in state.items()}
     )
-    stored.write(uri, _family(spec), spec, weights, metrics=metrics)
+    stored.write(uri, _family(spec), spec, weights, {"metrics": metrics})
     return load_model(uri)
 
 

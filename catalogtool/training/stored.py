@@ -6,6 +6,7 @@ specification, so that neither can be changed unnoticed.
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -47,7 +48,9 @@ def is_stored(uri: str) -> bool:
     return storage.exists(storage.join(uri, RECORD_FILE))
 
 
-def write(uri: str, family: str, spec: Specification, weights: bytes, **facts: Any) -> None:  # noqa: ANN401 - JSON values
+def write(
+    uri: str, family: str, spec: Specification, weights: bytes, facts: Mapping[str, object]
+) -> None:
     """Store weights and their record.
 
     Parameters
@@ -59,7 +62,7 @@ def write(uri: str, family: str, spec: Specification, weights: bytes, **facts: A
     spec : Specification
     weights : bytes
         A safetensors file.
-    **facts
+    facts : dict
         JSON values to remember.
     """
     weights_sha256 = hashlib.sha256(weights).hexdigest()
