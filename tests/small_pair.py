@@ -10,7 +10,7 @@ OBJECTS = 150
 _SMALL = {
     "cutout_size_pix = 64": f"cutout_size_pix = {SIZE_PIX}",
     "objects = 1500": f"objects = {OBJECTS}",
-    "cosine_head = true": "widths = [4, 8], blocks = [1, 1], cosine_head = true",
+    'head = "cosine"': 'widths = [4, 8], blocks = [1, 1], head = "cosine"',
     "batch_size = 64": "batch_size = 32",
     "max_epochs = 30": "max_epochs = 2",
     "max_epochs = 10": "max_epochs = 2",

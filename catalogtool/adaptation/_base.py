@@ -12,6 +12,7 @@ from catalogtool.config._base import Settings
 from catalogtool.config.training import Domain
 from catalogtool.networks._base import Network
 from catalogtool.networks._domain_norm import has_domain_norm, use_domain
+from catalogtool.networks._heads import Head
 
 LossTerms = dict[str, torch.Tensor]
 LabelLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -67,8 +68,8 @@ class Method(nn.Module):
     """What a batch may hold besides, where there is any: few target labels, or none."""
     starts_from: ClassVar[str | None] = None
     """Method whose trained weights this one starts from; None: fresh weights."""
-    needs_network: ClassVar[str | None] = None
-    """The only network that it works with; None: any."""
+    needs_head: ClassVar[Head | None] = None
+    """The only head of a network that it works with; None: any."""
     wants_strong: ClassVar[bool] = False
     """Whether batches hold strongly augmented views too."""
     universal: ClassVar[bool] = False

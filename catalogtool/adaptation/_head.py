@@ -18,6 +18,7 @@ def class_weights(network: Network) -> nn.Parameter:
     if not isinstance(weights, nn.Parameter):
         raise ConfigError(
             f"network {type(network).__module__.rpartition('.')[2]}: has no weights per class, "
-            "which this method needs; choose a network that ends in one dense layer, such as resnet"
+            'which this method needs; set head = "cosine" in the network_options of the recipe, or '
+            "choose a network that has the choice, such as resnet"
         )
     return weights

@@ -15,13 +15,14 @@ With latent means m and variances s^2, and components of weight pi_k, centre c_k
 - a discriminator minimises ``-ln D(z_S) - ln(1 - D(z_U))``, and the encoder maximises its second
   term. Unlabelled cutouts stand for the target: the few labelled ones are shown too often.
 
-The paper takes the steps in turn; here gradient reversal makes them one. In the first share of
-the training labels and reconstructions alone shape the latent space, instead of an autoencoder
-with a mixture fitted to it afterwards.
+The paper takes the steps in turn; here gradient reversal makes them one. Instead of an autoencoder
+with a mixture fitted to it, the source teaches encoder and mixture beforehand, and in the first
+share of the training labels and reconstructions alone shape the latent space. Any network that can
+end in a mixture is the encoder.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, cast
 
 import torch
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
@@ -40,9 +41,10 @@ from catalogtool.adaptation._base import Method as BaseMethod
 from catalogtool.adaptation._reversal import ramp, reverse_gradient
 from catalogtool.config.training import Domain
 from catalogtool.errors import ConfigError
-from catalogtool.networks import mixture
 from catalogtool.networks._base import Network
 from catalogtool.networks._decoder import Decoder
+from catalogtool.networks._heads import Head
+from catalogtool.networks._mixture_head import MixtureHead
 
 _LEAK = 0.05
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -95,20 +97,20 @@ class Method(BaseMethod):
 
     domains: ClassVar[tuple[Domain, ...]] = ("source", "target_unlabelled")
     optional: ClassVar[tuple[Domain, ...]] = ("target_labelled",)
-    needs_network: ClassVar[str | None] = "mixture"
-    network: mixture.Network
+    starts_from: ClassVar[str | None] = "source_only"
+    needs_head: ClassVar[Head | None] = "mixture"
     options: Options
 
     def __init__(self, network: Network, label_loss: LabelLoss, options: Options) -> None:
         super().__init__(network, label_loss, options)
-        if not isinstance(network, mixture.Network):
+        if not isinstance(network.head, MixtureHead):
             raise ConfigError(
-                'method avda: needs the network "mixture", which has one Gaussian per class in '
-                'its latent space; set network = "mixture" in the recipe, or choose another method'
+                "method avda: needs a network that ends in one Gaussian per class; set "
+                'head = "mixture" in the network_options of the recipe, or choose another method'
             )
-        latent = network.options.latent
-        self.log_variance = nn.Linear(network.options.dense, latent)
-        shape = (options.decoder_widths, network.channels, network.size_pix)
+        latent = network.head.mean.out_features
+        self.log_variance = nn.Linear(network.head.mean.in_features, latent)
+        shape = (options.decoder_widths, network.pixel_channels, network.size_pix)
         self.source_decoder = Decoder(latent, *shape)
         self.target_decoder = Decoder(latent, *shape)
         width = options.discriminator_width
@@ -134,11 +136,15 @@ class Method(BaseMethod):
         terms["domain"] = discriminator_loss(logits, len(codes["source"].latents))
         return terms
 
+    @property
+    def _head(self) -> MixtureHead:
+        return cast("MixtureHead", self.network.head)
+
     def _encode(self, features: torch.Tensor) -> Code:
-        mean = self.network.head.mean(features).float()
+        mean = self._head.mean(features).float()
         log_variance = self.log_variance(features).float()
         latents = draw(mean, log_variance)
-        components = self.network.head.mixture
+        components = self._head.mixture
         return Code(
             latents,
             components.log_responsibilities(latents),
@@ -149,7 +155,8 @@ class Method(BaseMethod):
         """The domain's weighted terms of the variational bound."""
         options = self.options
         decoder = self.source_decoder if domain == "source" else self.target_decoder
-        errors = self._pixel_errors(decoder(code.latents).float(), batch.images)
+        pixels = batch.images[:, : self.network.pixel_channels]
+        errors = self._pixel_errors(decoder(code.latents).float(), pixels)
         if batch.votes is not None:
             share = options.labelled_share
             label = options.label_weight * self.label_loss(code.log_responsibilities, batch.votes)
@@ -161,7 +168,7 @@ class Method(BaseMethod):
             }
         share = 1 - options.labelled_share
         divergence = assigned_divergence(
-            code.divergences, code.log_responsibilities, self.network.head.mixture.log_weights
+            code.divergences, code.log_responsibilities, self._head.mixture.log_weights
         )
         is_pretrained = progress >= options.pretraining_share
         return {"reconstruction": share * errors, "divergence": is_pretrained * share * divergence}

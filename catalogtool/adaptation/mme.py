@@ -7,7 +7,7 @@ Saito et al. 2019, ICCV (arXiv:1904.06487), eq. 3 to 5; ``VisionLearningGroup/SS
 Notes
 -----
 The authors make two steps per batch, one for the labels and one for the entropy; here both losses
-share one. Their logits are cosines over a temperature of 0.05: ``cosine_head = true`` in the
+share one. Their logits are cosines over a temperature of 0.05: ``head = "cosine"`` in the
 options of a network that has the choice.
 """
 

@@ -20,6 +20,10 @@ class Network(nn.Module):
 
     head: nn.Module
     """What makes logits of features; everything else is the backbone."""
+    pixel_channels: int
+    """Channels that are pixels, not facts; `build_network` sets it."""
+    size_pix: int
+    """Side of the cutouts; `build_network` sets it."""
 
     @abstractmethod
     def features(self, images: torch.Tensor) -> torch.Tensor:

@@ -5,20 +5,29 @@ References
 The head with a temperature: Saito et al. 2019, ICCV (arXiv:1904.06487), section 3.1.
 """
 
+from typing import Literal
+
 import torch
-from pydantic import PositiveFloat
+from pydantic import PositiveFloat, PositiveInt
 from torch import nn
 from torch.nn import functional
 
 from catalogtool.networks._base import NetworkOptions
+from catalogtool.networks._mixture_head import MixtureHead
+
+Head = Literal["linear", "cosine", "mixture"]
 
 
 class HeadOptions(NetworkOptions):
-    """Options of networks that can have a head of either kind."""
+    """Options of networks that can have a head of any kind."""
 
-    cosine_head: bool = False
-    """Whether logits are cosines of features and class weights over the temperature."""
+    head: Head = "linear"
+    """``cosine``: logits are cosines of features and class weights over the temperature;
+    ``mixture``: every class is a Gaussian in a latent space."""
     temperature: PositiveFloat = 0.05
+    """Of a cosine head."""
+    latent: PositiveInt = 20
+    """Dimensions of a mixture's latent space."""
 
 
 class CosineHead(nn.Module):
@@ -45,15 +54,17 @@ class CosineHead(nn.Module):
 
 
 def build_head(options: HeadOptions, features: int, classes: int) -> nn.Module:
-    """Cosine head, or a linear one, as the options of a network say.
+    """The head that the options of a network ask for.
 
     Parameters
     ----------
     options : HeadOptions
-        Which head, and its temperature.
+        Which head, its temperature or its dimensions.
     features, classes : int
         Length of the feature vectors and number of classes.
     """
-    if options.cosine_head:
+    if options.head == "cosine":
         return CosineHead(features, classes, options.temperature)
+    if options.head == "mixture":
+        return MixtureHead(features, classes, options.latent)
     return nn.Linear(features, classes)

@@ -24,7 +24,7 @@ RATE = 0.1
 def small_method(name: str, options: dict[str, Any] | None = None, classes: int = 3) -> Method:
     """Method around a network without batch normalisation and dropout."""
     torch.manual_seed(0)
-    shape = {"widths": [3, 4, 6], "dropout": 0.0, "cosine_head": True, "temperature": 0.5}
+    shape = {"widths": [3, 4, 6], "dropout": 0.0, "head": "cosine", "temperature": 0.5}
     network = build_network("lenet", shape, channels=1, classes=classes, size_pix=SIZE_PIX)
     return build_method(name, network, cross_entropy, options)
 

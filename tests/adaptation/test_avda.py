@@ -283,11 +283,25 @@ def test_votes_weigh_the_divergences_of_all_classes(monkeypatch: pytest.MonkeyPa
     torch.testing.assert_close(found, 0.9 * code.divergences.mean())
 
 
-def test_another_network_is_refused_before_training() -> None:
+def test_another_head_is_refused() -> None:
     network = build_network("resnet", {}, channels=1, classes=2, size_pix=16)
 
-    with pytest.raises(ConfigError, match='method avda: needs the network "mixture"'):
+    with pytest.raises(ConfigError, match=r'method avda: .* set head = "mixture"'):
         Method(network, cross_entropy, Options())
+
+
+def test_facts_that_travel_with_the_pixels_are_not_decoded() -> None:
+    options = {"metadata": ("ra",), "head": "mixture"}
+    network = build_network("stamp_classifier", options, channels=3, classes=2, size_pix=16)
+    method = Method(network, cross_entropy, Options.model_validate(SMALL)).eval()
+    images = torch.rand(4, 3, 16, 16)
+    images[:, 2, 0, 0] = math.nan  # an unknown position
+    votes = torch.eye(2)[[0, 1, 0, 1]]
+    unlabelled = DomainBatch(images, None)
+
+    terms = method({"source": DomainBatch(images, votes), "target_unlabelled": unlabelled}, LATE)
+
+    assert all(torch.isfinite(value) for value in terms.values())
 
 
 def test_classes_that_one_survey_lacks_are_not_for_this_method() -> None:

@@ -19,7 +19,7 @@ from catalogtool.config.training import Domain
 from catalogtool.networks import build_network
 
 CLASSES = 3
-OPTIONS = {"widths": [3, 4, 6], "dropout": 0.0, "cosine_head": True}
+OPTIONS = {"widths": [3, 4, 6], "dropout": 0.0, "head": "cosine"}
 
 
 def _method(options: Options | None = None) -> Method:

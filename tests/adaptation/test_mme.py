@@ -17,7 +17,7 @@ TRADE_OFF = 0.3
 
 def _method() -> Method:
     torch.manual_seed(0)
-    options = {"widths": [4, 6], "blocks": [1, 1], "cosine_head": True, "temperature": 0.5}
+    options = {"widths": [4, 6], "blocks": [1, 1], "head": "cosine", "temperature": 0.5}
     network = build_network("resnet", options, channels=1, classes=CLASSES, size_pix=8)
     method = build_method("mme", network.double(), cross_entropy, {"trade_off": TRADE_OFF})
     return method.eval()  # fixed statistics: nothing but the weights moves the loss

@@ -52,6 +52,8 @@ class Trial:
 
     task: str
     method: str
+    network_of: str
+    """Method whose network it is."""
     shots: int
     seed: int
     plain: bool
@@ -63,8 +65,14 @@ class Trial:
 
     @property
     def start(self) -> Path:
-        """Weights that the source taught, one file per seed."""
-        return Path(self.weights) / f"{self.task}-{self.seed}-{self.plain}.pt"
+        """Weights that the source taught, one file per network and seed."""
+        head = load_method(self.network_of).needs_head or "usual"
+        return Path(self.weights) / f"{self.task}-{head}-{self.seed}-{self.plain}.pt"
+
+    @property
+    def label(self) -> str:
+        """What is varied, in words."""
+        return self.method if self.network_of == self.method else f"source_only, {self.network_of}"
 
 
 def run_trial(trial: Trial) -> dict[str, Any]:
@@ -78,7 +86,7 @@ def run_trial(trial: Trial) -> dict[str, Any]:
     else:
         figures = _adapt(trial, task, few, test)
     found = {
-        "method": trial.method,
+        "method": trial.label,
         "shots": trial.shots,
         "seed": trial.seed,
         **figures,
@@ -100,8 +108,12 @@ def trial_jobs() -> int:
 
 
 def _adapt(trial: Trial, task: Task, few: Examples, test: Examples) -> dict[str, float]:
-    recipe = RECIPES[trial.task].for_method(trial.method, plain=trial.plain)
     name = "source_only" if trial.method == "oracle" else trial.method
+    recipes = RECIPES[trial.task]
+    if name == "source_only":
+        recipe = recipes.for_source(trial.network_of, plain=trial.plain)
+    else:
+        recipe = recipes.for_method(name, plain=trial.plain)
     spec = _spec(trial, name, task, recipe)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = _start(trial, name, spec, task)
@@ -217,14 +229,24 @@ def _joined(one: Examples, other: Examples) -> Examples:
 
 
 def trials(arguments: argparse.Namespace) -> Iterator[Trial]:
-    """All trials, without those that differ in nothing."""
-    for method, shots, seed in product(arguments.methods, arguments.shots, range(arguments.seeds)):
-        blind = method in ("source_only", "oracle")
-        if (blind and shots) or (method in ("fine_tune", "target_only") and not shots):
+    """All trials, without those that differ in nothing, and with the starts that they need."""
+    asked = [(method, method) for method in arguments.methods]
+    asked += [("source_only", "avda")] if "avda" in arguments.methods else []
+    for names, seed in product(asked, range(arguments.seeds)):
+        yield from _trials_of(arguments, *names, seed)
+
+
+def _trials_of(
+    arguments: argparse.Namespace, method: str, network_of: str, seed: int
+) -> Iterator[Trial]:
+    blind = method in ("source_only", "oracle")
+    for shots in [0] if blind else arguments.shots:
+        if method in ("fine_tune", "target_only") and not shots:
             continue
-        yield Trial(
+        trial = Trial(
             task=arguments.task,
             method=method,
+            network_of=network_of if method not in YARDSTICKS else "source_only",
             shots=shots,
             seed=seed,
             plain=arguments.plain,
@@ -232,6 +254,8 @@ def trials(arguments: argparse.Namespace) -> Iterator[Trial]:
             accuracy=arguments.accuracy,
             weights=arguments.weights,
         )
+        if method in arguments.methods or not trial.start.exists():
+            yield trial
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:

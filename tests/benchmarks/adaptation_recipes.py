@@ -1,8 +1,10 @@
 """How each method is trained in the comparisons on real images."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from catalogtool.adaptation import load_method
+from catalogtool.networks import with_head
 from catalogtool.surveys._recipe import TrainingOptions
 
 STRONG = ("background", "blur", "cutout", "gain", "noise", "shift")
@@ -32,19 +34,20 @@ class TaskRecipe:
 
     def for_method(self, name: str, *, plain: bool) -> Recipe:
         """Recipe of a method; a plain one changes no image."""
-        source = _without_changes(self.source) if plain else self.source
-        adapted = _without_changes(self.adapted) if plain else self.adapted
-        if name in ("source_only", "oracle"):
-            return Recipe(source, {}, self.network, self.network_options)
         special = self.special | self.plain if plain else self.special
-        found = special.get(name, Recipe(adapted))
+        found = special.get(name, Recipe(self.adapted))
         training = _without_changes(found.training) if plain else found.training
-        return Recipe(
-            training,
-            found.method_options,
-            found.network or self.network,
-            found.network_options if found.network else self.network_options,
-        )
+        network = found.network or self.network
+        options = found.network_options if found.network else self.network_options
+        if (head := load_method(name).needs_head) is not None:
+            options = with_head(network, options, head)
+        return Recipe(training, found.method_options, network, options)
+
+    def for_source(self, name: str, *, plain: bool) -> Recipe:
+        """How the source teaches the network of a method."""
+        training = _without_changes(self.source) if plain else self.source
+        recipe = self.for_method(name, plain=plain)
+        return replace(recipe, training=training, method_options={})
 
 
 def _without_changes(options: TrainingOptions) -> TrainingOptions:
@@ -77,7 +80,7 @@ def _digits() -> TaskRecipe:
     adapted = _steps(_ADAPTED, 500, augment=("warp",))
     return TaskRecipe(
         network="lenet",
-        network_options={"cosine_head": True},
+        network_options={"head": "cosine"},
         source=source,
         adapted=adapted,
         special={
@@ -103,7 +106,7 @@ def _galaxies(augment: tuple[str, ...]) -> TaskRecipe:
     )
     return TaskRecipe(
         network="resnet",
-        network_options={"cosine_head": True},
+        network_options={"head": "cosine"},
         source=source,
         adapted=adapted,
         special={
@@ -111,12 +114,16 @@ def _galaxies(augment: tuple[str, ...]) -> TaskRecipe:
             "con2da": Recipe(
                 _steps(adapted, 300, strong=STRONG, **_FEW_ADAMW), {"contrast_weight": 0.1}
             ),
-            # A quarter of the usual widths: cutouts of 64 pixels cost 16 times as much as digits.
             "avda": Recipe(
-                _steps(_SOURCE, 800, augment=augment, batch_size=32, domain_norm=True),
-                {"reduction": "mean", "decoder_widths": (64, 32, 16)},
-                network="mixture",
-                network_options={"widths": (16, 32, 64), "dense": 256},
+                _steps(
+                    _SOURCE,
+                    300,
+                    augment=augment,
+                    batch_size=32,
+                    unlabelled_batch=64,
+                    domain_norm=True,
+                ),
+                {"reduction": "mean"},
             ),
         },
     )

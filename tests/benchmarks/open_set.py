@@ -146,7 +146,7 @@ def _spec(
     training = training.model_copy(update={"max_epochs": epochs})
     return TrainingSpec(
         network="resnet",
-        network_options={"cosine_head": True, "stem": effort.stem},
+        network_options={"head": "cosine", "stem": effort.stem},
         method=method,
         method_options=options,
         classes=case.classes,

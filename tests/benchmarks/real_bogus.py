@@ -88,7 +88,7 @@ def draw_pool(name: str, candidates: int, network: str | None) -> Pool:
     """Draw a survey's candidates: labelled ones to learn from and to test on, and the others."""
     survey = load_survey(name)
     if network is not None:
-        options = {"network": network, "network_options": {"cosine_head": True}}
+        options = {"network": network, "network_options": {"head": "cosine"}}
         recipe = survey.recipes[0].model_copy(update=options)
         survey = survey.model_copy(update={"recipes": (recipe,)})
     source = Format(survey, f"simulated_differences:{candidates}")

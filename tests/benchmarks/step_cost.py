@@ -40,10 +40,9 @@ def specification(method: str, size_pix: int) -> TrainingSpec:
         augment=("flip", "rotate", "shift", "zoom", "jitter"),
         strong=tuple(STRONG_CHANGES) if kind.wants_strong else (),
     )
-    network = kind.needs_network or "resnet"
     return TrainingSpec(
-        network=network,
-        network_options={"cosine_head": True} if network == "resnet" else {},
+        network="resnet",
+        network_options={"head": kind.needs_head or "cosine"},
         method=method,
         classes=tuple(f"class_{index}" for index in range(CLASSES)),
         label_kind="class",

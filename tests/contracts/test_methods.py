@@ -17,9 +17,9 @@ SIZE_PIX = 16
 
 def _build(name: str) -> Method:
     torch.manual_seed(2)
-    network = load_method(name).needs_network or "resnet"
-    options = {"widths": [4, 8], "blocks": [1, 1]} if network == "resnet" else {}
-    built = build_network(network, options, channels=1, classes=CLASSES, size_pix=SIZE_PIX)
+    head = load_method(name).needs_head or "linear"
+    options = {"widths": [4, 8], "blocks": [1, 1], "head": head}
+    built = build_network("resnet", options, channels=1, classes=CLASSES, size_pix=SIZE_PIX)
     return build_method(name, built, vote_rmse)
 
 

@@ -55,7 +55,7 @@ def test_cutouts_do_not_see_each_other() -> None:
 
 
 def test_a_cosine_head_bounds_the_logits_by_the_temperature() -> None:
-    network = _build({"cosine_head": True, "temperature": 0.1}).eval()
+    network = _build({"head": "cosine", "temperature": 0.1}).eval()
 
     assert isinstance(network.head, CosineHead)
     assert network(10 * torch.rand(8, 4, 21, 21)).abs().max() <= 10.0001

@@ -26,7 +26,7 @@ def test_smaller_cutouts_are_refused() -> None:
 
 
 def test_the_cosine_head_has_the_temperature_of_the_options() -> None:
-    options = {"widths": [2, 3, 5], "cosine_head": True, "temperature": 0.1}
+    options = {"widths": [2, 3, 5], "head": "cosine", "temperature": 0.1}
     network = build_network("lenet", options, channels=1, classes=4, size_pix=16)
     features = torch.randn(6, 5)
 

@@ -7,7 +7,7 @@ import torch
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
 from catalogtool.networks import build_network
-from catalogtool.networks.mixture import GaussianMixture, Network
+from catalogtool.networks._mixture_head import GaussianMixture, MixtureHead
 
 SMALL = {"widths": [4, 6, 8], "dense": 10, "latent": 3}
 
@@ -71,7 +71,7 @@ def test_points_far_away_have_finite_responsibilities() -> None:
 
 def test_classification_is_of_the_latent_mean_and_never_random() -> None:
     network = build_network("mixture", SMALL, channels=2, classes=3, size_pix=28).eval()
-    assert isinstance(network, Network)
+    assert isinstance(network.head, MixtureHead)
     images = torch.rand(4, 2, 28, 28)
 
     mean = network.head.mean(network.features(images))

@@ -23,7 +23,7 @@ def test_the_default_is_a_small_network_for_any_size() -> None:
 
 
 def test_the_cosine_head_ignores_the_length_of_the_features() -> None:
-    network = build_network("resnet", {"cosine_head": True}, channels=3, classes=4, size_pix=16)
+    network = build_network("resnet", {"head": "cosine"}, channels=3, classes=4, size_pix=16)
     features = torch.randn(5, 128)
 
     logits = network.classify(features)

@@ -181,7 +181,7 @@ def test_a_step_in_half_precision_has_finite_gradients() -> None:
 
 
 def test_a_cosine_head_is_a_choice() -> None:
-    assert isinstance(_build({"cosine_head": True}).head, CosineHead)
+    assert isinstance(_build({"head": "cosine"}).head, CosineHead)
 
 
 @pytest.mark.parametrize("size_pix", [3, 31, 63])

@@ -100,6 +100,16 @@ def test_methods_that_do_not_fit_are_left_out_unless_they_are_asked_for(
         plan(config, methods=("con2da",))
 
 
+def test_a_method_gets_the_head_that_it_needs_and_so_does_the_network_it_starts_from(
+    config: CompareConfig,
+) -> None:
+    for method, head in (("avda", "mixture"), ("mme", "cosine")):
+        trainings = plan(config, methods=(method,))[0].trainings
+        assert [spec.method for spec in trainings] == ["source_only", method]
+        assert {spec.network for spec in trainings} == {"resnet"}
+        assert {spec.network_options["head"] for spec in trainings} == {head}
+
+
 def test_more_labels_than_there_are_is_refused_before_anything_runs(config: CompareConfig) -> None:
     with pytest.raises(LabelError, match=r"504 labels per class .*, 4 of them to choose"):
         plan(config, shots=(500,))

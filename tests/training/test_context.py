@@ -29,15 +29,9 @@ SCHEMES = [
 
 def _method(name: str, *, domain_norm: bool) -> Method:
     torch.manual_seed(0)
-    options = {"widths": [4, 8], "blocks": [1, 1]}
-    network = load_method(name).needs_network or "resnet"
-    built = build_network(
-        network,
-        options if network == "resnet" else {},
-        channels=1,
-        classes=CLASSES,
-        size_pix=16,
-    )
+    head = load_method(name).needs_head or "linear"
+    options = {"widths": [4, 8], "blocks": [1, 1], "head": head}
+    built = build_network("resnet", options, channels=1, classes=CLASSES, size_pix=16)
     if domain_norm:
         split_norms(built)
     return build_method(name, built, cross_entropy)
