@@ -22,7 +22,7 @@ hypothesis.settings.load_profile("patient")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with long tests come first: what is left for the end is short, on both processes."""
+    """Files with long tests come first: what is left for the end is short, on all processes."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow)
     if not os.environ.get("CATALOGTOOL_LONG"):

@@ -69,7 +69,8 @@ class Options(MethodOptions):
     reduction: Literal["sum", "mean"] = "sum"
     """Over the pixels of a cutout: ``sum`` is the variational bound; ``mean`` weakens the
     reconstruction by the number of pixels."""
-    decoder_widths: tuple[PositiveInt, PositiveInt, PositiveInt] = (256, 128, 64)
+    decoder_widths: tuple[PositiveInt, PositiveInt, PositiveInt] = (64, 32, 16)
+    """Channels behind the dense layer and the first two convolutions of a decoder."""
     discriminator_width: PositiveInt = 256
 
 

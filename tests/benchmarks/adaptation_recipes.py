@@ -90,7 +90,7 @@ def _digits() -> TaskRecipe:
             ),
             "avda": Recipe(
                 _steps(_SOURCE, 2000, augment=("warp",), domain_norm=True),
-                {"reduction": "mean"},
+                {"reduction": "mean", "decoder_widths": (256, 128, 64)},
                 network="mixture",
             ),
         },

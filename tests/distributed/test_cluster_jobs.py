@@ -241,6 +241,7 @@ def test_a_missing_token_is_an_error_with_its_remedy(
     assert "put it into RAY_AUTH_TOKEN" in done.stderr
 
 
+@pytest.mark.long
 def test_a_cluster_that_asks_for_no_token_is_refused_unless_that_is_accepted(rig: Rig) -> None:
     rig.boot(4, 0, is_head=True, RAY_AUTH_MODE="disabled")
     list_there = ("job", "list", "--cluster", "http://10.77.0.4:8265")

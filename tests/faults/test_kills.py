@@ -22,7 +22,7 @@ from catalogtool.ledger import finished_units, read_ledger, totals
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 
-KILLS_OF_A_KIND = int(os.environ.get("CATALOGTOOL_KILLS", "2"))
+KILLS_OF_A_KIND = int(os.environ.get("CATALOGTOOL_KILLS", "1"))
 START_S = 10.0  # the driver may die as early as while it imports
 WORK_S = 3.0
 QUIET_S = 300
