@@ -66,9 +66,9 @@ class Options(MethodOptions):
     """Of a pixel; ``bernoulli`` for cutouts between 0 and 1, others are clipped."""
     pixel_sigma: PositiveFloat = 1.0
     """Standard deviation of the Gaussian likelihood."""
-    reduction: Literal["sum", "mean"] = "sum"
+    reduction: Literal["sum", "mean"] = "mean"
     """Over the pixels of a cutout: ``sum`` is the variational bound; ``mean`` weakens the
-    reconstruction by the number of pixels."""
+    reconstruction by the number of pixels, which would else outweigh the labels."""
     decoder_widths: tuple[PositiveInt, PositiveInt, PositiveInt] = (64, 32, 16)
     """Channels behind the dense layer and the first two convolutions of a decoder."""
     discriminator_width: PositiveInt = 256

@@ -144,7 +144,8 @@ def test_the_bound_is_the_slow_sum_over_cutouts_and_domains(
     *, monkeypatch: pytest.MonkeyPatch, with_target_labels: bool
 ) -> None:
     _without_noise(monkeypatch)
-    method = _method(label_weight=3.0, labelled_share=0.8, pixel_sigma=0.5).eval()
+    options = {"label_weight": 3.0, "labelled_share": 0.8, "pixel_sigma": 0.5, "reduction": "sum"}
+    method = _method(**options).eval()
     components = method.network.head.mixture
     expected = dict.fromkeys(("reconstruction", "divergence", "label"), 0.0)
     batches = _batches(with_target_labels=with_target_labels)

@@ -89,9 +89,7 @@ def _digits() -> TaskRecipe:
                 _steps(adapted, 500, strong=STRONG, **_FEW_ADAMW), {"contrast_weight": 0.1}
             ),
             "avda": Recipe(
-                _steps(_SOURCE, 2000, augment=("warp",), domain_norm=True),
-                {"reduction": "mean", "decoder_widths": (256, 128, 64)},
-                network="mixture",
+                _steps(_SOURCE, 500, augment=("warp",), domain_norm=True), network="mixture"
             ),
         },
         # Chosen on images of the pool that gave no label, with seeds 20 to 22.
@@ -123,7 +121,6 @@ def _galaxies(augment: tuple[str, ...]) -> TaskRecipe:
                     unlabelled_batch=64,
                     domain_norm=True,
                 ),
-                {"reduction": "mean"},
             ),
         },
     )
