@@ -236,7 +236,8 @@ def trials(arguments: argparse.Namespace) -> Iterator[Trial]:
     """All trials, without those that differ in nothing, and with the starts that they need."""
     asked = [(method, method) for method in arguments.methods]
     asked += [("source_only", "avda")] if "avda" in arguments.methods else []
-    for names, seed in product(asked, range(arguments.seeds)):
+    first = arguments.first_seed
+    for names, seed in product(asked, range(first, first + arguments.seeds)):
         yield from _trials_of(arguments, *names, seed)
 
 
@@ -290,6 +291,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=sorted(everything))
     parser.add_argument("--shots", nargs="+", type=int, default=[0, 1, 5, 10, 50])
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--plain", action="store_true")
     parser.add_argument("--accuracy", action="store_true")

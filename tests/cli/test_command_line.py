@@ -17,7 +17,7 @@ runner = CliRunner()
 
 def call(*words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "catalogtool", *words]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
 
 
 def loaded(*words: str) -> subprocess.CompletedProcess[str]:

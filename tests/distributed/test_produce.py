@@ -20,7 +20,7 @@ from small_survey import SIZE_PIX, write_cutout, write_cutouts, write_positions,
 from catalogtool.flags import FATAL, names
 from catalogtool.release.verify import verify
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(900)]
 
 ORPHANS_END_S = 60  # agents of Ray look after their parent every few seconds
 OBJECTS = 800
@@ -50,7 +50,7 @@ def command(*words: str) -> list[str]:
 
 def produce(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command("--json", *words), capture_output=True, text=True, check=False, timeout=240
+        command("--json", *words), capture_output=True, text=True, check=False, timeout=400
     )
 
 

@@ -10,7 +10,7 @@ JOBS = Path(__file__).parents[2] / "jobs"
 
 def run(settings: Path, script: str = "produce_catalog.py") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(JOBS / script), str(settings)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=180)
 
 
 def test_missing_settings_end_with_3_and_their_address(tmp_path: Path) -> None:
