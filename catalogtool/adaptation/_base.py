@@ -12,7 +12,7 @@ from catalogtool.config._base import Settings
 from catalogtool.config.training import Domain
 from catalogtool.networks._base import Network
 from catalogtool.networks._domain_norm import has_domain_norm, use_domain
-from catalogtool.networks._heads import Head
+from catalogtool.networks._heads import HEADS, Head
 
 LossTerms = dict[str, torch.Tensor]
 LabelLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -68,8 +68,8 @@ class Method(nn.Module):
     """What a batch may hold besides, where there is any: few target labels, or none."""
     starts_from: ClassVar[str | None] = None
     """Method whose trained weights this one starts from; None: fresh weights."""
-    needs_head: ClassVar[Head | None] = None
-    """The only head of a network that it works with; None: any."""
+    heads: ClassVar[tuple[Head, ...]] = HEADS
+    """Heads of a network that it works with; the first one replaces any other."""
     wants_strong: ClassVar[bool] = False
     """Whether batches hold strongly augmented views too."""
     universal: ClassVar[bool] = False

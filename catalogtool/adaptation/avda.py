@@ -99,7 +99,7 @@ class Method(BaseMethod):
     domains: ClassVar[tuple[Domain, ...]] = ("source", "target_unlabelled")
     optional: ClassVar[tuple[Domain, ...]] = ("target_labelled",)
     starts_from: ClassVar[str | None] = "source_only"
-    needs_head: ClassVar[Head | None] = "mixture"
+    heads: ClassVar[tuple[Head, ...]] = ("mixture",)
     options: Options
 
     def __init__(self, network: Network, label_loss: LabelLoss, options: Options) -> None:

@@ -27,6 +27,7 @@ from catalogtool.adaptation._head import class_weights
 from catalogtool.adaptation._separation import entropies, entropy_separation
 from catalogtool.config.training import Domain
 from catalogtool.networks._base import Network
+from catalogtool.networks._heads import Head
 
 
 class Options(MethodOptions):
@@ -56,6 +57,7 @@ class Method(BaseMethod):
     domains: ClassVar[tuple[Domain, ...]] = ("source", "target_unlabelled")
     optional: ClassVar[tuple[Domain, ...]] = ("target_labelled",)
     starts_from: ClassVar[str | None] = "source_only"
+    heads: ClassVar[tuple[Head, ...]] = ("cosine", "linear")
     universal: ClassVar[bool] = True
     options: Options
 

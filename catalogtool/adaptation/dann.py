@@ -23,6 +23,7 @@ from catalogtool.adaptation._head import class_weights
 from catalogtool.adaptation._reversal import ramp, reverse_gradient
 from catalogtool.config.training import Domain
 from catalogtool.networks._base import Network
+from catalogtool.networks._heads import Head
 
 
 class Options(MethodOptions):
@@ -50,6 +51,7 @@ class Method(BaseMethod):
     domains: ClassVar[tuple[Domain, ...]] = ("source", "target_unlabelled")
     optional: ClassVar[tuple[Domain, ...]] = ("target_labelled",)
     starts_from: ClassVar[str | None] = "source_only"
+    heads: ClassVar[tuple[Head, ...]] = ("cosine", "linear")
     options: Options
 
     _accuracy: torch.Tensor | None = None

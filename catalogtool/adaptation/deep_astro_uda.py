@@ -29,6 +29,7 @@ from catalogtool.adaptation._separation import entropy_separation
 from catalogtool.adaptation._tuner import SeparationTuner
 from catalogtool.config.training import Domain
 from catalogtool.networks._base import Network
+from catalogtool.networks._heads import Head
 
 _FEW_CLASSES = 5
 _EPS = 1e-6  # keeps the logarithms of certain pairs finite
@@ -68,6 +69,7 @@ class Method(BaseMethod):
     domains: ClassVar[tuple[Domain, ...]] = ("source", "target_unlabelled")
     optional: ClassVar[tuple[Domain, ...]] = ("target_labelled",)
     starts_from: ClassVar[str | None] = "source_only"
+    heads: ClassVar[tuple[Head, ...]] = ("cosine", "linear")
     universal: ClassVar[bool] = True
     options: Options
 

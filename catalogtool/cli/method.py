@@ -39,6 +39,6 @@ def _describe(name: str) -> dict[str, str]:
         "strong views": "yes" if method.wants_strong else "no",
         "universal": "yes" if method.universal else "no",
         "starts from": method.starts_from or "",
-        "head": method.needs_head or "any",
+        "heads": ", ".join(method.heads),
         "what it does": (method.__doc__ or "").strip().split("\n", 1)[0],
     }

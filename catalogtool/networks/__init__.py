@@ -19,22 +19,28 @@ def with_metadata(options: dict[str, Any], names: tuple[str, ...]) -> dict[str, 
     return options | {"metadata": names} if names else options
 
 
-def with_head(name: str, options: dict[str, Any], head: Head) -> dict[str, Any]:
-    """Options of a network that is to end in a certain head.
+def fitting_head(name: str, options: dict[str, Any], heads: tuple[Head, ...]) -> dict[str, Any]:
+    """Options of a network that ends in one of several heads; its own if that is one of them.
 
     Raises
     ------
     UnknownNameError
         If there is no such network.
     ConfigError
-        If it has no choice of heads.
+        If it ends in another head, and has no choice.
     """
-    if not issubclass(load_module(__name__, name).Options, HeadOptions):
+    kind = load_module(__name__, name).Options
+    has_choice = issubclass(kind, HeadOptions)
+    head = options.get("head", kind.model_fields["head"].default) if has_choice else "linear"
+    if head in heads:
+        return options
+    if not has_choice:
         raise ConfigError(
-            f'network {name}: has one head, and a method needs the head "{head}"; choose another '
-            "method, or a network whose options have a head, such as resnet"
+            f"network {name}: ends in a linear head, and the method needs one that is "
+            f"{' or '.join(heads)}; choose another method, or a network whose options have a head, "
+            "such as resnet"
         )
-    return options | {"head": head}
+    return options | {"head": heads[0]}
 
 
 def build_network(

@@ -5,7 +5,7 @@ References
 The head with a temperature: Saito et al. 2019, ICCV (arXiv:1904.06487), section 3.1.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from pydantic import PositiveFloat, PositiveInt
@@ -16,6 +16,7 @@ from catalogtool.networks._base import NetworkOptions
 from catalogtool.networks._mixture_head import MixtureHead
 
 Head = Literal["linear", "cosine", "mixture"]
+HEADS: tuple[Head, ...] = get_args(Head)
 
 
 class HeadOptions(NetworkOptions):

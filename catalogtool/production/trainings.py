@@ -3,7 +3,7 @@
 from catalogtool.adaptation import load_method
 from catalogtool.config.run import RunConfig
 from catalogtool.config.training import TrainingSpec
-from catalogtool.networks import with_head
+from catalogtool.networks import fitting_head
 from catalogtool.production.domains import DomainInput, require_labels
 from catalogtool.production.fit import (
     method_options_for,
@@ -34,13 +34,12 @@ def resolved_recipe(recipe: Recipe, config: RunConfig) -> Recipe:
 
 
 def _with_method(recipe: Recipe, method: str) -> Recipe:
-    """Recipe with another method, and with the head of the network that this method needs."""
+    """Recipe with another method, and with a head of the network that suits this method."""
     changes: dict[str, object] = {}
     if method != recipe.method:
         changes = {"method": method, "method_options": {}}
-    head = load_method(method).needs_head
-    if head is not None:
-        changes["network_options"] = with_head(recipe.network, recipe.network_options, head)
+    heads = load_method(method).heads
+    changes["network_options"] = fitting_head(recipe.network, recipe.network_options, heads)
     return recipe.model_copy(update=changes)
 
 

@@ -69,8 +69,9 @@ class Trial:
     @property
     def start(self) -> Path:
         """Weights that the source taught, one file per network and seed."""
-        head = load_method(self.network_of).needs_head or "usual"
-        return Path(self.weights) / f"{self.task}-{self.stem}-{head}-{self.seed}-{self.plain}.pt"
+        is_usual = "cosine" in load_method(self.network_of).heads
+        names = (self.task, self.stem, "usual" if is_usual else self.network_of, self.seed)
+        return Path(self.weights) / f"{'-'.join(map(str, names))}-{self.plain}.pt"
 
     @property
     def label(self) -> str:

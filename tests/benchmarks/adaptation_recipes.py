@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from catalogtool.adaptation import load_method
-from catalogtool.networks import with_head
+from catalogtool.networks import fitting_head
 from catalogtool.surveys._recipe import TrainingOptions
 
 STRONG = ("background", "blur", "cutout", "gain", "noise", "shift")
@@ -39,8 +39,7 @@ class TaskRecipe:
         training = _without_changes(found.training) if plain else found.training
         network = found.network or self.network
         options = found.network_options if found.network else self.network_options
-        if (head := load_method(name).needs_head) is not None:
-            options = with_head(network, options, head)
+        options = fitting_head(network, options, load_method(name).heads)
         return Recipe(training, found.method_options, network, options)
 
     def for_source(self, name: str, *, plain: bool) -> Recipe:

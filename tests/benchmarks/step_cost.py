@@ -18,6 +18,7 @@ from catalogtool.adaptation import build_method, load_method, method_names
 from catalogtool.adaptation._base import Batches
 from catalogtool.adaptation._losses import label_loss
 from catalogtool.config.training import Domain, TrainingSpec
+from catalogtool.networks import fitting_head
 from catalogtool.networks._domain_norm import use_domain
 from catalogtool.preprocess.strong import STRONG_CHANGES
 from catalogtool.surveys._recipe import TrainingOptions
@@ -42,7 +43,7 @@ def specification(method: str, size_pix: int) -> TrainingSpec:
     )
     return TrainingSpec(
         network="resnet",
-        network_options={"head": kind.needs_head or "cosine"},
+        network_options=fitting_head("resnet", {"head": "cosine"}, kind.heads),
         method=method,
         classes=tuple(f"class_{index}" for index in range(CLASSES)),
         label_kind="class",

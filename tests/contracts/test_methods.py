@@ -17,8 +17,7 @@ SIZE_PIX = 16
 
 def _build(name: str) -> Method:
     torch.manual_seed(2)
-    head = load_method(name).needs_head or "linear"
-    options = {"widths": [4, 8], "blocks": [1, 1], "head": head}
+    options = {"widths": [4, 8], "blocks": [1, 1], "head": load_method(name).heads[0]}
     built = build_network("resnet", options, channels=1, classes=CLASSES, size_pix=SIZE_PIX)
     return build_method(name, built, vote_rmse)
 

@@ -29,8 +29,7 @@ SCHEMES = [
 
 def _method(name: str, *, domain_norm: bool) -> Method:
     torch.manual_seed(0)
-    head = load_method(name).needs_head or "linear"
-    options = {"widths": [4, 8], "blocks": [1, 1], "head": head}
+    options = {"widths": [4, 8], "blocks": [1, 1], "head": load_method(name).heads[0]}
     built = build_network("resnet", options, channels=1, classes=CLASSES, size_pix=16)
     if domain_norm:
         split_norms(built)
