@@ -148,10 +148,8 @@ def newest(rig: Rig) -> str:
     return str(jobs[0]["job"])
 
 
-@pytest.mark.parametrize(
-    ("runtime", "attempt"),
-    [("upload", 2), pytest.param("installed", 3, marks=pytest.mark.long)],
-)
+@pytest.mark.long
+@pytest.mark.parametrize(("runtime", "attempt"), [("upload", 2), ("installed", 3)])
 def test_the_same_command_again_finds_that_nothing_is_left_to_do(
     rig: Rig, words: list[str], trained_there: dict[str, Any], runtime: str, attempt: int
 ) -> None:

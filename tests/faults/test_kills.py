@@ -135,6 +135,7 @@ def test_any_kills_at_any_time_leave_the_bytes_of_a_quiet_run(quiet: UnitTask) -
     assert end_orphans(list(families)) == []
 
 
+@pytest.mark.long  # a production that is interrupted is a test of its own
 def test_interrupt_ends_promptly_leaves_no_process_and_loses_no_unit(quiet: UnitTask) -> None:
     task = replace(quiet, run_uri=f"{quiet.run_uri}-interrupted")
     driver = start(task)

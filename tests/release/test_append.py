@@ -137,7 +137,7 @@ def test_the_first_night_may_be_done_over_with_other_objects(folder: Path) -> No
     assert [i.name for i in Series.open(series_of(folder)).visible()] == ["night-02"]
 
 
-@pytest.mark.parametrize("night", [0, 2])
+@pytest.mark.parametrize("night", [pytest.param(0, marks=pytest.mark.long), 2])
 def test_a_kill_before_any_write_leaves_a_readable_catalog_that_a_rerun_completes(
     folder: Path, tmp_path: Path, night: int
 ) -> None:
