@@ -36,9 +36,9 @@ def fitting_head(name: str, options: dict[str, Any], heads: tuple[Head, ...]) ->
         return options
     if not has_choice:
         raise ConfigError(
-            f"network {name}: ends in a linear head, and the method needs one that is "
-            f"{' or '.join(heads)}; choose another method, or a network whose options have a head, "
-            "such as resnet"
+            f"network {name}: ends in a linear head, and the method needs another one "
+            f"({' or '.join(heads)}); choose another method, or a network whose options have a "
+            "head, such as resnet"
         )
     return options | {"head": heads[0]}
 
