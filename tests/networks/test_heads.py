@@ -27,5 +27,5 @@ def test_a_head_that_fits_is_kept_and_another_is_replaced() -> None:
 
 
 def test_a_network_without_the_choice_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"deep_clash: ends in a linear head, .* mixture"):
+    with pytest.raises(ConfigError, match=r"deep_clash: ends in a linear head, .*mixture"):
         fitting_head("deep_clash", {}, ("mixture",))
