@@ -144,7 +144,7 @@ def test_interrupt_ends_promptly_leaves_no_process_and_loses_no_unit(quiet: Unit
         time.sleep(0.1)
     family = descendants(driver)
     driver.send_signal(signal.SIGINT)
-    assert driver.wait(timeout=60) != 0
+    assert driver.wait(timeout=20) != 0
     assert end_orphans(family) == []
     kept = finished_units(task.run, task.kinds)
     assert 0 < len(kept) < task.manifest.units
