@@ -15,6 +15,7 @@ from catalogtool.networks import build_network
 from catalogtool.training.calibration import Calibration
 
 MINIBATCH = 16
+SHAPE = {"channels": 1, "classes": 2, "size_pix": 24}
 EAGER = [name for name, form in FORMS.items() if not form.compiled]
 
 
@@ -36,7 +37,7 @@ def trained() -> nn.Module:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     options = {"widths": (16, 32), "blocks": (1, 1)}
-    network = build_network("resnet", options, channels=1, classes=2, size_pix=24)
+    network = build_network("resnet", options, **SHAPE)
     images, labels = blobs(512, seed=1)
     optimiser = torch.optim.Adam(network.parameters(), lr=5e-3)
     for step in range(120):
@@ -84,6 +85,19 @@ def test_a_chosen_form_keeps_the_bound_with_calibrated_probabilities(trained: nn
     assert (found - expected).abs().max() < BOUND
 
 
+def test_certain_cutouts_do_not_hide_what_a_form_does_to_unsure_ones() -> None:
+    certain, change = torch.tensor([[9.0, -9.0, -20.0]]), torch.tensor([[0.02, -0.01, 0.0]])
+    sample = torch.softmax(certain, dim=1), torch.softmax(certain + change, dim=1)
+
+    estimate = forms._largest_change(*sample)
+
+    unsure = torch.randn(10_000, 3, generator=torch.Generator().manual_seed(0))
+    unsure = torch.cat([unsure, torch.tensor([[0.0, 0.0, -20.0]])])
+    changes = torch.softmax(unsure + change, dim=1) - torch.softmax(unsure, dim=1)
+    assert (sample[1] - sample[0]).abs().max() < 1e-6
+    assert 0.99 * estimate < changes.abs().max() <= estimate * (1 + 1e-5)
+
+
 def test_float32_channels_last_equals_the_reference_to_rounding(trained: nn.Module) -> None:
     images, _ = blobs(32, seed=5)
     forward = make_forward(trained, FORMS["channels_last"], MINIBATCH, images.shape[1:])
@@ -128,13 +142,14 @@ def test_forms_leave_the_network_unchanged(trained: nn.Module, name: str) -> Non
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("c++"), reason="needs a C++ compiler")
 def test_compiled_form_equals_the_reference_to_rounding(
-    trained: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     images, _ = blobs(40, seed=8)
-    forward = make_forward(trained, FORMS["compiled_float32"], MINIBATCH, images.shape[1:])
+    one_block = build_network("resnet", {"widths": (8,), "blocks": (1,)}, **SHAPE).eval()
+    forward = make_forward(one_block, FORMS["compiled_float32"], MINIBATCH, images.shape[1:])
     found = forms.predict_padded(forward, images, MINIBATCH)
-    torch.testing.assert_close(found, probabilities(trained, images), rtol=0, atol=2e-6)
+    torch.testing.assert_close(found, probabilities(one_block, images), rtol=0, atol=2e-6)
 
 
 @pytest.mark.slow
