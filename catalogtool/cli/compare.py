@@ -25,7 +25,15 @@ if TYPE_CHECKING:
     from catalogtool.progress import Progress
 
 
+_OF_ANOMALIES = {
+    *("catalog", "methods", "seeds", "input_", "labels", "output", "workers", "as_json"),
+    *("cluster", "runtime", "shared_disk", "insecure_cluster"),
+}
+"""Parameters that a comparison of anomaly methods has."""
+
+
 def compare(  # noqa: PLR0913, PLR0917 - the options of a main command
+    context: typer.Context,
     survey: Annotated[
         list[str] | None,
         typer.Option(help="Target survey, name or file; may be given several times."),
@@ -76,11 +84,7 @@ def compare(  # noqa: PLR0913, PLR0917 - the options of a main command
     """Measure adaptation or anomaly methods on one's own labels, and say which one to take."""
     place = Place(cluster, runtime, shared_disk=shared_disk, insecure=insecure_cluster)
     if catalog == "anomaly":
-        if survey:
-            raise ConfigError(
-                "compare --catalog anomaly: compares on the table or run that --input names; "
-                "leave --survey out"
-            )
+        _refuse_all_but(_OF_ANOMALIES, context)
         asked = _anomaly_config(input_, labels, output, methods, (seeds, workers))
         _show(run(_anomaly_work, asked, place), as_json=as_json)
         return
@@ -108,6 +112,25 @@ def compare(  # noqa: PLR0913, PLR0917 - the options of a main command
     given = {key: value for key, value in values.items() if value is not None}
     config = build_settings(CompareConfig, given, where="catalogtool compare")
     _show(run(_work, config, place), as_json=as_json)
+
+
+def _refuse_all_but(known: set[str], context: typer.Context) -> None:
+    """An option that would have no effect is a mistake."""
+    others = [
+        parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name not in known and _is_given(str(parameter.name), context)
+    ]
+    if others:
+        raise ConfigError(
+            "compare --catalog anomaly: compares on the table or run that --input names; "
+            f"leave {', '.join(others)} out"
+        )
+
+
+def _is_given(name: str, context: typer.Context) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _anomaly_config(

@@ -190,6 +190,7 @@ def test_an_empty_input_folder_is_a_data_error(tmp_path: Path) -> None:
         (["compare"], "give --survey, or --catalog anomaly and --input"),
         (["compare", "--catalog", "anomaly"], "input: is missing; give it"),
         (["compare", "--catalog", "anomaly", "--survey", "clash"], "leave --survey out"),
+        (["compare", "--catalog", "anomaly", "--shots", "5"], "leave --shots out"),
     ],
 )
 def test_a_comparison_without_its_words_says_what_to_give(words: list[str], message: str) -> None:
