@@ -93,6 +93,7 @@ def kill_a_trainer(killed: list[int]) -> None:
         time.sleep(0.1)
 
 
+@pytest.mark.long
 def test_a_killed_trial_is_tried_again_and_ends_as_if_nothing_had_happened(target: Path) -> None:
     long = config(target, methods=("mme",), epochs=10, seeds=1)
     killed: list[int] = []

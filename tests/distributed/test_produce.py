@@ -118,22 +118,9 @@ def real_input(folder: Path, resumed: subprocess.CompletedProcess[str]) -> RealI
 
 
 @pytest.fixture(scope="module")
-def interrupted_prediction(real_input: RealInput, folder: Path) -> Interrupted:
-    """Ctrl-C once some of the 100 units are finished."""
-
-    def predicts() -> bool:
-        return next(folder.glob("out/runs/*/ledger/unit-0001*.json"), None) is not None
-
-    return interrupt(real_input.words, predicts, folder / "prediction.log")
-
-
-@pytest.fixture(scope="module")
-def real_outcome(interrupted_prediction: Interrupted, real_input: RealInput) -> dict[str, Any]:
-    """The same command again."""
-    assert interrupted_prediction.returncode
+def real_outcome(real_input: RealInput) -> dict[str, Any]:
     done = produce(*real_input.words)
     assert done.returncode == 0, done.stderr
-    assert "units are finished already" in done.stderr
     outcome: dict[str, Any] = json.loads(done.stdout)
     return outcome
 
@@ -174,13 +161,26 @@ def test_ctrl_c_while_training_says_how_to_resume_and_leaves_no_process(
     assert interrupted_training.orphans == []
 
 
-def test_ctrl_c_while_predicting_says_how_to_resume_and_leaves_no_process(
-    interrupted_prediction: Interrupted,
+@pytest.mark.long
+def test_ctrl_c_while_predicting_says_how_to_resume_and_loses_no_unit(
+    real_input: RealInput, folder: Path
 ) -> None:
-    assert interrupted_prediction.returncode == 130, interrupted_prediction.told
-    assert "Run the same command again to resume" in interrupted_prediction.told
-    assert "Traceback" not in interrupted_prediction.told
-    assert interrupted_prediction.orphans == []
+    others = set(folder.glob("out/runs/*/ledger"))
+
+    def predicts() -> bool:
+        """Some of the 50 units are finished."""
+        lines = folder.glob("out/runs/*/ledger/unit-0001*.json")
+        return any(line.parent not in others for line in lines)
+
+    words = [*real_input.words[:-1], "16"]  # units of another size, and so another run
+    interrupted = interrupt(words, predicts, folder / "prediction.log")
+    again = produce(*words)
+    assert interrupted.returncode == 130, interrupted.told
+    assert "Run the same command again to resume" in interrupted.told
+    assert "Traceback" not in interrupted.told
+    assert interrupted.orphans == []
+    assert again.returncode == 0, again.stderr
+    assert "units are finished already" in again.stderr
 
 
 def corrupt(folder: Path) -> dict[str, set[str]]:
