@@ -22,8 +22,8 @@ def batch_indices(
     seed : tuple of int
         Everything that sets this epoch and worker apart from others.
     balanced : bool
-        Draw classes equally often, with replacement; otherwise every example is shown once before
-        any is shown again.
+        Show classes equally often, and every example of a class once before any of it is shown
+        again; otherwise every example once before any is shown again.
 
     Yields
     ------
@@ -32,11 +32,28 @@ def batch_indices(
     rng = np.random.default_rng(seed)
     total = batch_size * steps
     if balanced:
-        winners = examples.votes.argmax(axis=1)
-        weights = 1 / np.bincount(winners)[winners]
-        order = rng.choice(len(examples), total, p=weights / weights.sum())
+        order = _classes_in_turn(examples.votes.argmax(axis=1), total, rng)
     else:
-        rounds = -(-total // len(examples))
-        order = np.concatenate([rng.permutation(len(examples)) for _ in range(rounds)])
+        order = _in_turn(len(examples), total, rng)
     for start in range(0, total, batch_size):
         yield order[start : start + batch_size]
+
+
+def _in_turn(count: int, total: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Numbers below `count` in random rounds, each once a round; shape (total,)."""
+    rounds = -(-total // count)
+    return rng.permuted(np.tile(np.arange(count), (rounds, 1)), axis=1).ravel()[:total]
+
+
+def _classes_in_turn(
+    winners: npt.NDArray[np.int64], total: int, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Examples of every class in turn; shape (total,)."""
+    classes = np.unique(winners)
+    turn = classes[_in_turn(len(classes), total, rng)]
+    order = np.empty(total, dtype=np.int64)
+    for name in classes:
+        members = np.flatnonzero(winners == name)
+        is_its = turn == name
+        order[is_its] = members[_in_turn(len(members), int(is_its.sum()), rng)]
+    return order

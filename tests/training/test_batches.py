@@ -42,3 +42,25 @@ def test_balanced_batches_show_rare_classes_as_often_as_common_ones() -> None:
 
     shares = np.bincount(np.array(winners)[shown]) / len(shown)
     np.testing.assert_allclose(shares, 1 / 3, atol=0.03)
+
+
+def test_balanced_batches_show_every_example_of_a_class_once_before_any_again() -> None:
+    winners = np.array([0] * 12 + [1] * 3 + [2] * 6)
+    examples = _examples(winners.tolist())
+
+    batches = list(batch_indices(examples, 9, 4, (1,), balanced=True))
+
+    for batch in batches:
+        assert np.bincount(winners[batch]).tolist() == [3, 3, 3]
+    shown = np.bincount(np.concatenate(batches), minlength=len(winners))
+    assert [shown[winners == name].tolist() for name in range(3)] == [[1] * 12, [4] * 3, [2] * 6]
+
+
+def test_balanced_batches_of_any_size_differ_by_one_example_of_a_class_at_most() -> None:
+    winners = np.array([0] * 20 + [2] * 5)  # nobody is of class 1
+
+    for size in (1, 3, 7):
+        batches = batch_indices(_examples(winners.tolist()), size, 10, (size,), balanced=True)
+        shown = np.bincount(winners[np.concatenate(list(batches))], minlength=3)
+        assert shown[1] == 0
+        assert abs(shown[0] - shown[2]) <= 1
