@@ -8,7 +8,8 @@ target images that gave no label and chose nothing, and on the source's test ima
 deviation over seeds, worst. A seed changes weights, batches and labels. ``oracle`` learns from all
 labels of the target's pool, and ``forest`` is a random forest on pixels. ``--plain`` changes no
 image while training; ``--accuracy`` counts every image the same, as published figures of digits
-do. ``--stem large`` takes a ResNet of a sixth of the cost.
+do. ``--stem large`` takes a ResNet of a sixth of the cost, ``--source-steps`` another number of
+steps of the source's training.
 """
 
 import argparse
@@ -65,13 +66,16 @@ class Trial:
     """Folder of the weights that the source taught."""
     stem: str
     """First layers of residual networks."""
+    source_steps: int | None = None
+    """Steps in which the source teaches; None: the recipe's."""
 
     @property
     def start(self) -> Path:
         """Weights that the source taught, one file per network and seed."""
         is_usual = "cosine" in load_method(self.network_of).heads
         names = (self.task, self.stem, "usual" if is_usual else self.network_of, self.seed)
-        return Path(self.weights) / f"{'-'.join(map(str, names))}-{self.plain}.pt"
+        what = (*names, self.plain, self.source_steps or "all")
+        return Path(self.weights) / f"{'-'.join(map(str, what))}.pt"
 
     @property
     def label(self) -> str:
@@ -116,7 +120,7 @@ def _adapt(trial: Trial, task: Task, few: Examples, test: Examples) -> dict[str,
     name = "source_only" if trial.method == "oracle" else trial.method
     recipes = RECIPES[trial.task]
     if name == "source_only":
-        recipe = recipes.for_source(trial.network_of, plain=trial.plain)
+        recipe = recipes.for_source(trial.network_of, plain=trial.plain, steps=trial.source_steps)
     else:
         recipe = recipes.for_method(name, plain=trial.plain)
     spec = _spec(trial, name, task, recipe)
@@ -261,6 +265,7 @@ def _trials_of(
             accuracy=arguments.accuracy,
             weights=arguments.weights,
             stem=arguments.stem,
+            source_steps=arguments.source_steps,
         )
         if method in arguments.methods or not trial.start.exists():
             yield trial
@@ -299,6 +304,7 @@ def main() -> None:
     parser.add_argument("--accuracy", action="store_true")
     parser.add_argument("--weights", required=True, help="folder for weights of the source")
     parser.add_argument("--stem", choices=("small", "large"), default="small")
+    parser.add_argument("--source-steps", type=int)
     arguments = parser.parse_args()
     os.environ["BENCHMARK_JOBS"] = str(arguments.jobs)
     everything = list(trials(arguments))

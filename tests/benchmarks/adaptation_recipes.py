@@ -42,9 +42,10 @@ class TaskRecipe:
         options = fitting_head(network, options, load_method(name).heads)
         return Recipe(training, found.method_options, network, options)
 
-    def for_source(self, name: str, *, plain: bool) -> Recipe:
-        """How the source teaches the network of a method."""
+    def for_source(self, name: str, *, plain: bool, steps: int | None = None) -> Recipe:
+        """How the source teaches the network of a method, in so many steps."""
         training = _without_changes(self.source) if plain else self.source
+        training = training if steps is None else _steps(training, steps)
         recipe = self.for_method(name, plain=plain)
         return replace(recipe, training=training, method_options={})
 
