@@ -109,6 +109,7 @@ def test_run_that_stands_still_ends_and_says_where(task: UnitTask, tmp_path: Pat
     assert time.monotonic() - start < 120
 
 
+@pytest.mark.long
 def test_run_after_a_stalled_one_finishes(task: UnitTask, tmp_path: Path) -> None:
     again = replace(task, run_uri=str(tmp_path / "again"))
     infer.run_units(again, range(8), 2, lambda _: None, stall_s=60)

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 JOBS = Path(__file__).parents[2] / "jobs"
 
 
@@ -28,6 +30,7 @@ def test_unknown_settings_end_with_2_and_their_keys(tmp_path: Path) -> None:
     assert "colour: is not a known key" in done.stderr
 
 
+@pytest.mark.long
 def test_the_settings_of_a_comparison_are_another_kind(tmp_path: Path) -> None:
     settings = tmp_path / "settings.json"
     settings.write_text(json.dumps({"surveys": ["clash"], "output": "out", "seeds": 0}))
