@@ -1,10 +1,10 @@
 """Honest probabilities on real images: calibration error on DESI before and after calibration.
 
-``CATALOGTOOL_DATA=... python tests/benchmarks/calibration.py [--seeds 3] [--shots 10]
-[--methods source_only fine_tune mme] [--kinds temperature dirichlet] [--plain] [--epochs N]
-[--stem small] [--draws 50] [--output FOLDER]`` trains on SDSS, adapts to DESI with a few labels per
-class, and calibrates with those same labels by cross-fitting; after ``source_only``, which learned
-nothing from them, directly. It prints the expected calibration error (15 bins) on the DESI objects
+``CATALOGTOOL_DATA=... python tests/benchmarks/calibration.py [--seeds 3] [--first-seed 0]
+[--shots 10] [--methods source_only fine_tune mme] [--kinds temperature dirichlet] [--plain]
+[--epochs N] [--stem small] [--draws 50] [--output FOLDER]`` trains on SDSS, adapts to DESI with a
+few labels per class, and calibrates with those same labels by cross-fitting; after ``source_only``,
+which learned nothing from them, directly. It prints the expected calibration error (15 bins) on the DESI objects
 that gave no label, with its bootstrap uncertainty, and its ratio. ``--plain`` trains without
 changes of colour, brightness and size, as networks are that know nothing of the other survey: they
 are surer than right. ``--draws`` calibrates each network of ``source_only`` again with other
@@ -117,6 +117,7 @@ def main() -> None:
     """Train, calibrate and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--shots", type=int, default=10)
     parser.add_argument("--methods", nargs="+", default=["fine_tune", "mme"])
     parser.add_argument("--kinds", nargs="+", default=["temperature"])
@@ -130,7 +131,7 @@ def main() -> None:
         output = arguments.output or scratch
         for method, kind in product(arguments.methods, arguments.kinds):
             ratios = []
-            for seed in range(arguments.seeds):
+            for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
                 model = calibrated_training(arguments, output, method, kind, seed)
                 found: dict[str, Any] = model.metrics["calibration"]
                 before, after = found["before"], found["after"]
