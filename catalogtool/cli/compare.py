@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from catalogtool.progress import Progress
 
 
-_OF_ANOMALIES = {
+_OF_ANOMALIES = (
     *("catalog", "methods", "seeds", "input_", "labels", "output", "workers", "as_json"),
     *("cluster", "runtime", "shared_disk", "insecure_cluster"),
-}
+)
 """Parameters that a comparison of anomaly methods has."""
 
 
@@ -84,7 +84,7 @@ def compare(  # noqa: PLR0913, PLR0917 - the options of a main command
     """Measure adaptation or anomaly methods on one's own labels, and say which one to take."""
     place = Place(cluster, runtime, shared_disk=shared_disk, insecure=insecure_cluster)
     if catalog == "anomaly":
-        _refuse_all_but(_OF_ANOMALIES, context)
+        _refuse_all_but_anomalies(context)
         asked = _anomaly_config(input_, labels, output, methods, (seeds, workers))
         _show(run(_anomaly_work, asked, place), as_json=as_json)
         return
@@ -114,12 +114,12 @@ def compare(  # noqa: PLR0913, PLR0917 - the options of a main command
     _show(run(_work, config, place), as_json=as_json)
 
 
-def _refuse_all_but(known: set[str], context: typer.Context) -> None:
-    """An option that would have no effect is a mistake."""
+def _refuse_all_but_anomalies(context: typer.Context) -> None:
+    """An option that a comparison of anomaly methods would not heed is a mistake."""
     others = [
         parameter.opts[0]
         for parameter in context.command.params
-        if parameter.name not in known and _is_given(str(parameter.name), context)
+        if parameter.name not in _OF_ANOMALIES and _is_given(str(parameter.name), context)
     ]
     if others:
         raise ConfigError(

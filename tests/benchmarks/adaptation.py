@@ -66,16 +66,17 @@ class Trial:
     """Folder of the weights that the source taught."""
     stem: str
     """First layers of residual networks."""
-    source_steps: int | None = None
+    source_steps: int | None
     """Steps in which the source teaches; None: the recipe's."""
 
     @property
     def start(self) -> Path:
         """Weights that the source taught, one file per network and seed."""
         is_usual = "cosine" in load_method(self.network_of).heads
-        names = (self.task, self.stem, "usual" if is_usual else self.network_of, self.seed)
-        what = (*names, self.plain, self.source_steps or "all")
-        return Path(self.weights) / f"{'-'.join(map(str, what))}.pt"
+        network = "usual" if is_usual else self.network_of
+        steps = self.source_steps or "all"
+        names = (self.task, self.stem, network, self.seed, self.plain, steps)
+        return Path(self.weights) / f"{'-'.join(map(str, names))}.pt"
 
     @property
     def label(self) -> str:

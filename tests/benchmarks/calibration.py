@@ -1,16 +1,17 @@
 """Honest probabilities on real images: calibration error on DESI before and after calibration.
 
-``CATALOGTOOL_DATA=... python tests/benchmarks/calibration.py [--seeds 3] [--first-seed 0] [--shots
-10] [--methods source_only fine_tune mme] [--kinds temperature dirichlet] [--plain] [--epochs N]
-[--stem small] [--draws 50] [--output FOLDER]`` trains on SDSS, adapts to DESI with a few labels per
-class, and calibrates with those same labels by cross-fitting; after ``source_only``, which learned
-nothing from them, directly. It prints the expected calibration error (15 bins) on the DESI objects
-that gave no label, with its bootstrap uncertainty, and its ratio. ``--plain`` trains without
-changes of colour, brightness and size, as networks are that know nothing of the other survey: they
-are surer than right. ``--draws`` calibrates each network of ``source_only`` again with other
-labels, which costs no training, and prints what honest probabilities would measure on as many
-objects, whose labels are drawn from them: no calibration can do better. ``--stem large`` takes a
-network of a sixth of the cost. ``--output`` keeps models, and finds those of earlier runs.
+``CATALOGTOOL_DATA=... python tests/benchmarks/calibration.py [--seeds 3] [--first-seed 0]
+[--shots 10] [--methods source_only fine_tune mme] [--kinds temperature dirichlet]
+[--plain] [--epochs N] [--stem small] [--draws 50] [--output FOLDER]``
+trains on SDSS, adapts to DESI with a few labels per class, and calibrates with those same labels by
+cross-fitting; after ``source_only``, which learned nothing from them, directly. It prints the
+expected calibration error (15 bins) on the DESI objects that gave no label, with its bootstrap
+uncertainty, and its ratio. ``--plain`` trains without changes of colour, brightness and size, as
+networks are that know nothing of the other survey: they are surer than right. ``--draws``
+calibrates each network of ``source_only`` again with other labels, which costs no training, and
+prints what honest probabilities would measure on as many objects, whose labels are drawn from them:
+no calibration can do better. ``--stem large`` takes a network of a sixth of the cost. ``--output``
+keeps models, and finds those of earlier runs.
 """
 
 import argparse

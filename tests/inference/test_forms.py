@@ -15,7 +15,6 @@ from catalogtool.networks import build_network
 from catalogtool.training.calibration import Calibration
 
 MINIBATCH = 16
-SHAPE = {"channels": 1, "classes": 2, "size_pix": 24}
 EAGER = [name for name, form in FORMS.items() if not form.compiled]
 
 
@@ -37,7 +36,7 @@ def trained() -> nn.Module:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     options = {"widths": (16, 32), "blocks": (1, 1)}
-    network = build_network("resnet", options, **SHAPE)
+    network = build_network("resnet", options, channels=1, classes=2, size_pix=24)
     images, labels = blobs(512, seed=1)
     optimiser = torch.optim.Adam(network.parameters(), lr=5e-3)
     for step in range(120):
@@ -142,14 +141,13 @@ def test_forms_leave_the_network_unchanged(trained: nn.Module, name: str) -> Non
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("c++"), reason="needs a C++ compiler")
 def test_compiled_form_equals_the_reference_to_rounding(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     images, _ = blobs(40, seed=8)
-    one_block = build_network("resnet", {"widths": (8,), "blocks": (1,)}, **SHAPE).eval()
-    forward = make_forward(one_block, FORMS["compiled_float32"], MINIBATCH, images.shape[1:])
+    forward = make_forward(trained, FORMS["compiled_float32"], MINIBATCH, images.shape[1:])
     found = forms.predict_padded(forward, images, MINIBATCH)
-    torch.testing.assert_close(found, probabilities(one_block, images), rtol=0, atol=2e-6)
+    torch.testing.assert_close(found, probabilities(trained, images), rtol=0, atol=2e-6)
 
 
 @pytest.mark.slow
