@@ -16,7 +16,8 @@ class TrainingOptions(Settings):
     """How a network is trained; the method decides on what."""
 
     batch_size: PositiveInt = 64
-    """Cutouts of each labelled survey in a step, over all workers."""
+    """Cutouts of each labelled survey in a step, over all workers; of fewer target labels each is
+    shown once."""
     unlabelled_batch: PositiveInt | None = None
     """Unlabelled cutouts in a step; None: as many as `batch_size`."""
     unlabelled_limit: PositiveInt = 5000

@@ -82,6 +82,7 @@ class Trainer:
         self.spec = spec
         self.context = context
         self.options: TrainingOptions = spec.training
+        self.counts = self._counts()
         self.batch_sizes = {name: self._batch_size(name) for name in data.train}
         self.steps = self.options.steps_per_epoch or self._steps()
         self.views = ViewMaker(spec, context.device, wants_strong=method.wants_strong)
@@ -109,23 +110,32 @@ class Trainer:
         together = np.concatenate(self.context.gather(np.concatenate(mine)))
         self.method.network.fit_metadata(torch.from_numpy(together).to(self.context.device))
 
+    def _counts(self) -> dict[Domain, int]:
+        """Examples of every domain, over all workers."""
+        mine = np.array([len(e) for e in self.data.train.values()], dtype=np.float32)
+        together = np.sum(self.context.gather(mine), axis=0)
+        return {
+            name: int(here if name in self.data.replicated else everybody)
+            for name, here, everybody in zip(self.data.train, mine, together, strict=True)
+        }
+
     def _batch_size(self, domain: Domain) -> int:
-        """Cutouts of a domain in one step of this worker."""
+        """Cutouts of a domain in one step of this worker.
+
+        A few target labels are shown once each: were they to fill a batch, the ten galaxies that
+        happen to have one would be half of the labels and a third of the batch statistics.
+        """
         size = self.options.batch_size
         if domain == "target_unlabelled":
             size = self.options.unlabelled_batch or size
+        elif domain == "target_labelled":
+            size = min(size, self.counts[domain])
         return max(1, size // self.context.world_size)
 
     def _steps(self) -> int:
         """Steps that show every example once, equal on all workers."""
-        counts = np.array([len(e) for e in self.data.train.values()], dtype=np.float32)
-        together = np.sum(self.context.gather(counts), axis=0)
-        steps = 1
-        for name, mine, everybody in zip(self.data.train, counts, together, strict=True):
-            count = mine if name in self.data.replicated else everybody
-            batch = self.batch_sizes[name] * self.context.world_size
-            steps = max(steps, math.ceil(count / batch))
-        return steps
+        batches = {d: size * self.context.world_size for d, size in self.batch_sizes.items()}
+        return max(math.ceil(self.counts[d] / size) for d, size in batches.items())
 
     def _judged(self) -> Examples | None:
         """Share of this worker in the cutouts by which epochs are judged without labels."""

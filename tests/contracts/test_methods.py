@@ -13,6 +13,8 @@ from catalogtool.networks._domain_norm import split_norms
 
 CLASSES = 3
 SIZE_PIX = 16
+COUNTS: dict[Domain, int] = {"source": 6, "target_labelled": 4, "target_unlabelled": 8}
+"""Cutouts in a batch: few labels make a small one."""
 
 
 def _build(name: str) -> Method:
@@ -26,9 +28,10 @@ def _batches(domains: tuple[Domain, ...], *, strong: bool) -> Batches:
     torch.manual_seed(3)
     batches: Batches = {}
     for domain in domains:
-        votes = torch.rand(6, CLASSES).softmax(dim=1)
+        count = COUNTS[domain]
+        votes = torch.rand(count, CLASSES).softmax(dim=1)
         is_labelled = domain != "target_unlabelled"
-        images = torch.rand(6, 1, SIZE_PIX, SIZE_PIX)
+        images = torch.rand(count, 1, SIZE_PIX, SIZE_PIX)
         views = images + 0.1 * torch.rand(images.shape) if strong else None
         batches[domain] = DomainBatch(images, votes if is_labelled else None, views)
     return batches

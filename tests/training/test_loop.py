@@ -226,3 +226,11 @@ def test_an_epoch_shows_every_example_of_the_largest_domain(spec: TrainingSpec) 
 
     assert steps(batch_size=8) == 4  # 30 unlabelled cutouts by 8
     assert steps(batch_size=8, unlabelled_batch=16) == 3  # 24 of the source by 8
+
+
+def test_a_step_shows_a_label_of_the_target_once(spec: TrainingSpec) -> None:
+    spec = _adapting(spec, batch_size=8)
+
+    trainer = Trainer(_method(spec), _both_surveys(), spec, SingleProcess())
+
+    assert trainer.batch_sizes == {"source": 8, "target_labelled": 6, "target_unlabelled": 8}
