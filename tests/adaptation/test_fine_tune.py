@@ -1,25 +1,34 @@
 """Fine-tuning, which starts from what the source taught."""
 
+import pytest
 import torch
 from adaptation_samples import small_batches
 
 from catalogtool.adaptation import build_method
+from catalogtool.adaptation._base import Method
 from catalogtool.adaptation._losses import cross_entropy
 from catalogtool.networks import build_network
 
 
-def test_a_handful_of_labels_changes_weights_but_no_statistics() -> None:
-    torch.manual_seed(0)
-    network = build_network(
-        "resnet", {"widths": [4], "blocks": [1]}, channels=1, classes=3, size_pix=16
-    )
-    method = build_method("fine_tune", network, cross_entropy).train()
-    before = {name: value.clone() for name, value in method.state_dict().items()}
+def _changed(method: Method) -> set[str]:
+    """Names of the weights and statistics that one step changes."""
+    before = {name: value.clone() for name, value in method.train().state_dict().items()}
     optimiser = torch.optim.SGD(method.parameters(), lr=0.1)
-
     method(small_batches(), 0.0)["label"].backward()
     optimiser.step()
-
     after = method.state_dict()
-    changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
-    assert changed == {name for name, _ in method.named_parameters()}
+    return {name for name, value in before.items() if not torch.equal(value, after[name])}
+
+
+@pytest.mark.parametrize("keeps", [True, False])
+def test_statistics_of_the_source_are_kept_if_wanted(keeps: bool) -> None:  # noqa: FBT001 - a parameter
+    torch.manual_seed(0)
+    shape = {"widths": [4], "blocks": [1]}
+    network = build_network("resnet", shape, channels=1, classes=3, size_pix=16)
+    method = build_method("fine_tune", network, cross_entropy, {"keep_statistics": keeps})
+
+    changed = _changed(method)
+
+    weights = {name for name, _ in method.named_parameters()}
+    statistics = {name for name, _ in method.named_buffers()}
+    assert changed == (weights if keeps else weights | statistics)

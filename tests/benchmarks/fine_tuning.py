@@ -77,7 +77,9 @@ class Bench:
             validation=self.examples(domain, domain.split.validation, spec),
         )
         begin = time.perf_counter()
-        method = build_method(spec.method, network, label_loss(spec.label_kind))
+        method = build_method(
+            spec.method, network, label_loss(spec.label_kind), spec.method_options
+        )
         outcome = fit(method, data, spec, self.context)
         seconds = time.perf_counter() - begin
         best = "last" if outcome.best_epoch is None else outcome.best_epoch + 1
