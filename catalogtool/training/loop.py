@@ -123,13 +123,14 @@ class Trainer:
         """Cutouts of a domain in one step of this worker.
 
         A few target labels are shown once each: were they to fill a batch, the ten galaxies that
-        happen to have one would be half of the labels and a third of the batch statistics.
+        happen to have one would be half of the labels and a third of the batch statistics. A
+        single one is shown twice, since one value has no variance.
         """
         size = self.options.batch_size
         if domain == "target_unlabelled":
             size = self.options.unlabelled_batch or size
         elif domain == "target_labelled":
-            size = min(size, self.counts[domain])
+            size = min(size, max(2, self.counts[domain]))
         return max(1, size // self.context.world_size)
 
     def _steps(self) -> int:

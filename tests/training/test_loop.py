@@ -228,9 +228,14 @@ def test_an_epoch_shows_every_example_of_the_largest_domain(spec: TrainingSpec) 
     assert steps(batch_size=8, unlabelled_batch=16) == 3  # 24 of the source by 8
 
 
-def test_a_step_shows_a_label_of_the_target_once(spec: TrainingSpec) -> None:
+@pytest.mark.parametrize(("labels", "shown"), [(1, 2), (6, 6), (20, 8)])
+def test_a_step_shows_few_labels_of_the_target_once(
+    spec: TrainingSpec, labels: int, shown: int
+) -> None:
     spec = _adapting(spec, batch_size=8)
+    data = _both_surveys()
+    data.train["target_labelled"] = _examples(labels, 3)
 
-    trainer = Trainer(_method(spec), _both_surveys(), spec, SingleProcess())
+    trainer = Trainer(_method(spec), data, spec, SingleProcess())
 
-    assert trainer.batch_sizes == {"source": 8, "target_labelled": 6, "target_unlabelled": 8}
+    assert trainer.batch_sizes == {"source": 8, "target_labelled": shown, "target_unlabelled": 8}
