@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +71,12 @@ def digits(data: Path, seed: int) -> Task:
     )
 
 
+def framed_digits(data: Path, seed: int) -> Task:
+    """The same, with the digits of MNIST filling their frames as those of USPS do."""
+    task = digits(data, seed)
+    return replace(task, source=_cut(task.source), source_test=_cut(task.source_test))
+
+
 def galaxies(data: Path, seed: int) -> Task:  # noqa: ARG001 - all seeds have the same images
     """Ellipticals and spirals, SDSS to DESI."""
     names = {0: 0, 1: 1, 2: 1, 3: 1}
@@ -86,6 +92,7 @@ def spins(data: Path, seed: int) -> Task:  # noqa: ARG001 - all seeds have the s
 
 TASKS: dict[str, Callable[[Path, int], Task]] = {
     "digits": digits,
+    "framed_digits": framed_digits,
     "galaxies": galaxies,
     "spins": spins,
 }
@@ -135,8 +142,16 @@ def _grey(pixels: np.ndarray, brightest: float) -> np.ndarray:
 
 def _enlarged(pixels: np.ndarray) -> np.ndarray:
     """USPS digits from 16 x 16 to 28 x 28 pixels; 2000 is white."""
-    small = torch.from_numpy(_grey(pixels, 2000))
-    return functional.interpolate(small, size=28, mode="bilinear").numpy()
+    return _resized(_grey(pixels, 2000))
+
+
+def _cut(digits: Examples) -> Examples:
+    """MNIST digits without the margin of four pixels around them, enlarged to what they had."""
+    return replace(digits, images=_resized(digits.images[..., 4:-4, 4:-4]))
+
+
+def _resized(images: np.ndarray) -> np.ndarray:
+    return functional.interpolate(torch.from_numpy(images), size=28, mode="bilinear").numpy()
 
 
 def _examples(images: np.ndarray, labels: np.ndarray, classes: int) -> Examples:

@@ -139,6 +139,7 @@ def _galaxies(augment: tuple[str, ...]) -> TaskRecipe:
 
 RECIPES = {
     "digits": _digits(),
+    "framed_digits": _digits(),
     "galaxies": _galaxies(("flip", "rotate", "shift", "zoom", "jitter")),
     "spins": _galaxies(("flip", "rotate", "shift", "zoom", "jitter")),
 }
