@@ -135,8 +135,8 @@ class Trainer:
 
     def _steps(self) -> int:
         """Steps that show every example once, equal on all workers."""
-        batches = {d: size * self.context.world_size for d, size in self.batch_sizes.items()}
-        return max(math.ceil(self.counts[d] / size) for d, size in batches.items())
+        workers = self.context.world_size
+        return max(math.ceil(self.counts[d] / (n * workers)) for d, n in self.batch_sizes.items())
 
     def _judged(self) -> Examples | None:
         """Share of this worker in the cutouts by which epochs are judged without labels."""

@@ -145,9 +145,9 @@ def _enlarged(pixels: np.ndarray) -> np.ndarray:
     return _resized(_grey(pixels, 2000))
 
 
-def _cut(digits: Examples) -> Examples:
-    """MNIST digits without the margin of four pixels around them, enlarged to what they had."""
-    return replace(digits, images=_resized(digits.images[..., 4:-4, 4:-4]))
+def _cut(examples: Examples) -> Examples:
+    """MNIST digits without the margin of four pixels around them, in 28 x 28 pixels again."""
+    return replace(examples, images=_resized(examples.images[..., 4:-4, 4:-4]))
 
 
 def _resized(images: np.ndarray) -> np.ndarray:
