@@ -80,6 +80,8 @@ class Method(nn.Module):
         self.network = network
         self.label_loss = label_loss
         self.options = options
+        self.labels_fill_a_batch = True
+        """Whether there are so many target labels; the loop, which counts them, says so."""
 
     @abstractmethod
     def forward(self, batches: Batches, progress: float) -> LossTerms:

@@ -84,6 +84,8 @@ class Trainer:
         self.options: TrainingOptions = spec.training
         self.counts = self._counts()
         self.batch_sizes = {name: self._batch_size(name) for name in data.train}
+        labels = self.counts.get("target_labelled", 0)
+        self.method.labels_fill_a_batch = labels >= self.options.batch_size
         self.steps = self.options.steps_per_epoch or self._steps()
         self.views = ViewMaker(spec, context.device, wants_strong=method.wants_strong)
         self.judged = self._judged()

@@ -20,15 +20,16 @@ def _changed(method: Method) -> set[str]:
     return {name for name, value in before.items() if not torch.equal(value, after[name])}
 
 
-@pytest.mark.parametrize("keeps", [True, False])
-def test_statistics_of_the_source_are_kept_if_wanted(keeps: bool) -> None:  # noqa: FBT001 - a parameter
+@pytest.mark.parametrize("few", [True, False])
+def test_few_labels_change_no_statistics(few: bool) -> None:  # noqa: FBT001 - a parameter
     torch.manual_seed(0)
     shape = {"widths": [4], "blocks": [1]}
     network = build_network("resnet", shape, channels=1, classes=3, size_pix=16)
-    method = build_method("fine_tune", network, cross_entropy, {"keep_statistics": keeps})
+    method = build_method("fine_tune", network, cross_entropy)
+    method.labels_fill_a_batch = not few
 
     changed = _changed(method)
 
     weights = {name for name, _ in method.named_parameters()}
     statistics = {name for name, _ in method.named_buffers()}
-    assert changed == (weights if keeps else weights | statistics)
+    assert changed == (weights if few else weights | statistics)

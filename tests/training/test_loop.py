@@ -239,3 +239,4 @@ def test_a_step_shows_few_labels_of_the_target_once(
     trainer = Trainer(_method(spec), data, spec, SingleProcess())
 
     assert trainer.batch_sizes == {"source": 8, "target_labelled": shown, "target_unlabelled": 8}
+    assert trainer.method.labels_fill_a_batch == (shown == 8)
