@@ -143,14 +143,12 @@ def _adapt(trial: Trial, task: Task, few: Examples, test: Examples) -> dict[str,
     figures = {}
     for criterion, kept in outcome.selection.alternatives().items():
         method.load_state_dict(kept.state)
-        figures[f"target by {criterion}"] = _score(trial, network, test, device)
+        figures |= _scores(trial, network, task, test, suffix=f" by {criterion}")
     if outcome.selection.last is not None:
         method.load_state_dict(outcome.selection.last.state)
     if trial.method == "source_only":
         torch.save({n: v.cpu() for n, v in network.state_dict().items()}, trial.start)
-    figures["target"] = _score(trial, network, test, device)
-    figures["source"] = _score(trial, network, task.source_test, device, "source")
-    return figures
+    return figures | _scores(trial, network, task, test)
 
 
 def _spec(trial: Trial, name: str, task: Task, recipe: Recipe) -> TrainingSpec:
@@ -194,14 +192,16 @@ def _start(trial: Trial, name: str, spec: TrainingSpec, task: Task) -> Network:
     return network
 
 
-def _score(
-    trial: Trial,
-    network: Network,
-    examples: Examples,
-    device: torch.device,
-    branch: Any = "target",  # noqa: ANN401
-) -> float:
-    return _right(trial, predict_examples(network, examples, device, branch), examples)
+def _scores(
+    trial: Trial, network: Network, task: Task, test: Examples, suffix: str = ""
+) -> dict[str, float]:
+    device = next(network.parameters()).device
+    target = predict_examples(network, test, device)
+    source = predict_examples(network, task.source_test, device, "source")
+    return {
+        f"target{suffix}": _right(trial, target, test),
+        f"source{suffix}": _right(trial, source, task.source_test),
+    }
 
 
 def _right(trial: Trial, probabilities: np.ndarray, examples: Examples) -> float:
@@ -274,21 +274,28 @@ def _trials_of(
 
 
 def print_table(rows: list[dict[str, Any]]) -> None:
-    """Means, spreads and worst draws."""
-    print(f"{'method':<16}{'labels':>7}{'target':>16}{'worst':>8}{'source':>16}{'seconds':>9}")
+    """Means, spreads and worst draws, by weights that no label chose; the last ones beside them."""
+    print(
+        f"{'method':<16}{'labels':>7}{'target':>16}{'worst':>8}{'source':>16}{'last weights':>16}"
+        f"{'seconds':>9}"
+    )
     for method, shots in sorted({(row["method"], row["shots"]) for row in rows}):
         found = [row for row in rows if (row["method"], row["shots"]) == (method, shots)]
-        target = np.array([row["target"] for row in found])
-        source = np.array([row["source"] for row in found])
+        target, source = _chosen(found, "target"), _chosen(found, "source")
+        last = np.array([row["target"] for row in found])
         seconds = np.median([row["seconds"] for row in found])
-        line = f"{method:<16}{shots:>7}{_text(target):>16}{target.min():>8.1f}{_text(source):>16}"
-        by_information = [r["target by unlabelled"] for r in found if "target by unlabelled" in r]
-        print(f"{line}{seconds:>9.0f}  chosen without labels: {_text(np.array(by_information))}")
+        print(
+            f"{method:<16}{shots:>7}{_text(target):>16}{target.min():>8.1f}{_text(source):>16}"
+            f"{_text(last):>16}{seconds:>9.0f}"
+        )
+
+
+def _chosen(rows: list[dict[str, Any]], name: str) -> np.ndarray:
+    """Figures of the weights that unlabelled images chose, or of the last ones without any."""
+    return np.array([row.get(f"{name} by unlabelled", row[name]) for row in rows])
 
 
 def _text(values: np.ndarray) -> str:
-    if not len(values):
-        return "-"
     spread = f" ± {values.std(ddof=1):.1f}" if len(values) > 1 else ""
     return f"{values.mean():.1f}{spread}"
 
@@ -305,7 +312,7 @@ def main() -> None:
     parser.add_argument("--plain", action="store_true")
     parser.add_argument("--accuracy", action="store_true")
     parser.add_argument("--weights", required=True, help="folder for weights of the source")
-    parser.add_argument("--stem", choices=("small", "large"), default="small")
+    parser.add_argument("--stem", choices=("small", "strided", "large"), default="small")
     parser.add_argument("--source-steps", type=int)
     arguments = parser.parse_args()
     os.environ["BENCHMARK_JOBS"] = str(arguments.jobs)

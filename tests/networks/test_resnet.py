@@ -22,6 +22,13 @@ def test_the_default_is_a_small_network_for_any_size() -> None:
     assert network(torch.zeros(2, 3, 33, 33)).shape == (2, 2)
 
 
+@pytest.mark.parametrize(("stem", "side"), [("small", 64), ("strided", 32), ("large", 16)])
+def test_stems_make_maps_of_different_size(stem: str, side: int) -> None:
+    network = build_network("resnet", {"stem": stem}, channels=3, classes=2, size_pix=64)
+
+    assert network.stem(torch.zeros(2, 3, 64, 64)).shape == (2, 16, side, side)
+
+
 def test_the_cosine_head_ignores_the_length_of_the_features() -> None:
     network = build_network("resnet", {"head": "cosine"}, channels=3, classes=4, size_pix=16)
     features = torch.randn(5, 128)
