@@ -49,7 +49,7 @@ class TrainingOptions(Settings):
     strong: tuple[Name, ...] = ()
     """Further changes of the strong view, `catalogtool.preprocess.strong`, for methods that compare
     two views of a cutout."""
-    calibration: Literal["none", "temperature", "dirichlet"] = "none"
+    calibration: Literal["none", "temperature", "bias", "dirichlet"] = "none"
     """What makes the probabilities honest after training, `catalogtool.training.calibrate`. A
     temperature is one number; ``dirichlet`` needs hundreds of labels to be better."""
     entropy_weight: Annotated[float, Field(ge=0)] = 0.0

@@ -8,9 +8,10 @@ order:
 2. all other labels of the target by cross-fitting, where there are two per class: networks that
    learn from four fifths of them predict the last fifth. It costs as many trainings as folds, and
    few labels leave no cheaper way;
-3. labels of the source that taught nothing, weighted to the class mix that is predicted for the
-   target. After a training without source labels there is no such way: what the network makes of
-   the source has changed.
+3. labels of the source that taught nothing. After a training without source labels there is no
+   such way: what the network makes of the source has changed.
+
+Labels count by the class mix of the target, which its unlabelled cutouts tell.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,8 @@ import numpy.typing as npt
 from catalogtool.adaptation._base import Method
 from catalogtool.config.training import TrainingSpec
 from catalogtool.networks._base import Network
-from catalogtool.training.calibration import Calibration, class_share_weights, fit_calibration
+from catalogtool.training.calibration import Calibration, fit_calibration
+from catalogtool.training.class_mix import class_mix_weights
 from catalogtool.training.context import TrainingContext, Unwatched
 from catalogtool.training.examples import Examples
 from catalogtool.training.loop import TrainingData, fit
@@ -49,13 +51,11 @@ class HeldOut:
     origin : str
         Which labels they are, in words.
     probabilities, votes : ndarray, shape (M, K)
-    weights : ndarray, shape (M,), or None
     """
 
     origin: str
     probabilities: FloatArray
     votes: FloatArray
-    weights: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,8 @@ class Training:
         Cutouts of the source whose labels taught nothing.
     target : Examples or None
         The same of a target from which the method learned nothing at all.
+    population : Examples or None
+        Unlabelled cutouts of the target, drawn at random.
     """
 
     spec: TrainingSpec
@@ -83,6 +85,7 @@ class Training:
     build: Callable[[], Method]
     source: Examples | None
     target: Examples | None = None
+    population: Examples | None = None
 
 
 def has_enough_labels(spec: TrainingSpec) -> bool:
@@ -118,17 +121,28 @@ def calibrate(training: Training, test: Examples) -> tuple[Calibration | None, d
     held_out = _held_out(training)
     if held_out is None or not len(held_out.votes):
         return None, {"kind": "none", "labels": "no label that taught nothing"}
-    calibration = fit_calibration(
-        kind, _log(held_out.probabilities), held_out.votes, held_out.weights
-    )
+    weights = _weights(held_out, training)
+    calibration = fit_calibration(kind, _log(held_out.probabilities), held_out.votes, weights)
     record = {
         "kind": kind,
         "labels": held_out.origin,
+        "weighted": weights is not None,
         "count": len(held_out.votes),
         "weight": calibration.weight.tolist(),
         "bias": calibration.bias.tolist(),
     }
     return calibration, record | _compare(calibration, training, test)
+
+
+def _weights(held_out: HeldOut, training: Training) -> FloatArray | None:
+    """How much each label counts; None: all the same, since the target's mix is not known."""
+    if training.population is None:
+        return None
+    network, context = training.method.network, training.context
+    population, _, _ = gather_predictions(network, training.population, context)
+    if not len(population):
+        return None
+    return class_mix_weights(held_out.probabilities, held_out.votes, population)
 
 
 def _compare(calibration: Calibration, training: Training, test: Examples) -> dict[str, Any]:
@@ -157,22 +171,8 @@ def _held_out(training: Training) -> HeldOut | None:
             return _cross_fit(training)
     if training.source is None:
         return None
-    return _of_source(network, training.source, data, context)
-
-
-def _of_source(
-    network: Network, source: Examples, data: TrainingData, context: TrainingContext
-) -> HeldOut:
-    """Held-out labels of the source; without cutouts of the target they are not weighted."""
-    probabilities, votes, _ = gather_predictions(network, source, context, "source")
-    pool = data.train.get("target_unlabelled")
-    if pool is None or not len(votes):
-        return HeldOut("held-out labels of the source", probabilities, votes)
-    target, _, _ = gather_predictions(network, pool, context)
-    weights = class_share_weights(votes, target)
-    return HeldOut(
-        "held-out labels of the source, by the target's class mix", probabilities, votes, weights
-    )
+    probabilities, votes, _ = gather_predictions(network, training.source, context, "source")
+    return HeldOut("held-out labels of the source", probabilities, votes)
 
 
 def _cross_fit(training: Training) -> HeldOut:
@@ -231,6 +231,9 @@ def calibration_sentence(record: dict[str, Any] | None) -> str:
     if record is None or record["kind"] == "none":
         return "none"
     count = f"{record['count']} {record['labels']}"
-    if record["kind"] == "temperature":
-        return f"temperature {1 / record['weight'][0][0]:.3f} from {count}"
-    return f"dirichlet from {count}"
+    if record["weighted"]:
+        count += ", weighted to the target's class mix"
+    if record["kind"] == "dirichlet":
+        return f"dirichlet from {count}"
+    biased = " and a bias per class" if record["kind"] == "bias" else ""
+    return f"temperature {1 / record['weight'][0][0]:.3f}{biased} from {count}"

@@ -1,14 +1,16 @@
 """Calibration of a trained network: a few numbers that turn its logits into honest probabilities.
 
-``temperature`` divides all logits by one number, which changes no predicted class; ``dirichlet``
-is an affine map of the log-probabilities, which also corrects confusions of classes.
+``temperature`` divides all logits by one number, which changes no predicted class; ``bias`` adds a
+number per class besides, for a network that prefers one; ``dirichlet`` is an affine map of the
+log-probabilities, which also corrects confusions of classes.
 
 References
 ----------
-Guo et al. 2017, ICML (arXiv:1706.04599), section 4.2; Kull et al. 2019, NeurIPS
-(arXiv:1910.12656).
+Guo et al. 2017, ICML (arXiv:1706.04599), section 4.2; Alexandari et al. 2020, ICML
+(arXiv:1901.06852), section 4; Kull et al. 2019, NeurIPS (arXiv:1910.12656).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -18,12 +20,14 @@ import torch
 from scipy.special import log_softmax, softmax
 
 FloatArray = npt.NDArray[np.floating[Any]]
-Kind = Literal["temperature", "dirichlet"]
+Kind = Literal["temperature", "bias", "dirichlet"]
 
 TEMPERATURE_SPREAD = 0.7
 """Prior standard deviation of ln T. Without one, labels that are all predicted right, as twenty
 often are, would make every probability 1. In simulations with twenty labels 1.0 spoils honest
 networks more, and 0.5 mends too little of networks that are four times too sure."""
+BIAS_SPREAD = 1.0
+"""Prior standard deviation of each class's bias."""
 DIRICHLET_SPREAD = 0.5
 """Prior standard deviation of each number of the affine map around the best temperature."""
 _LARGEST_LOG_T = 5.0
@@ -67,7 +71,7 @@ def fit_calibration(
 
     Parameters
     ----------
-    kind : {"temperature", "dirichlet"}
+    kind : {"temperature", "bias", "dirichlet"}
         What is fitted.
     logits : ndarray, shape (M, K)
         Of cutouts whose labels did not teach the network; it is too sure of the others.
@@ -83,9 +87,11 @@ def fit_calibration(
     """
     log_p = log_softmax(np.asarray(logits, dtype=np.float64), axis=1)
     share = _effective(weights, len(log_p))
-    inverse = 1 / _fit_temperature(log_p, votes, share)
-    weight: FloatArray = inverse * np.eye(votes.shape[1])
+    log_t = _fit_temperature(log_p, votes, share)
     bias: FloatArray = np.zeros(votes.shape[1])
+    if kind == "bias":
+        log_t, bias = _fit_biased(log_p, votes, share, log_t)
+    weight: FloatArray = np.exp(-log_t) * np.eye(votes.shape[1])
     if kind == "dirichlet":
         weight, bias = _fit_affine(log_p, votes, share, weight)
     return Calibration(
@@ -111,7 +117,25 @@ def _fit_temperature(log_p: FloatArray, votes: FloatArray, share: FloatArray) ->
     bounds = (-_LARGEST_LOG_T, _LARGEST_LOG_T)
     from scipy.optimize import minimize_scalar  # not loaded by those who only apply a calibration
 
-    return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
+    return float(minimize_scalar(loss, bounds=bounds, method="bounded").x)
+
+
+def _fit_biased(
+    log_p: FloatArray, votes: FloatArray, share: FloatArray, start: float
+) -> tuple[float, FloatArray]:
+    """Log of T, and bias (K,), from the best temperature without any."""
+
+    def loss(numbers: FloatArray) -> tuple[float, FloatArray]:
+        log_t, bias = numbers[0], numbers[1:]
+        scaled = log_p / np.exp(log_t)
+        misfit, excess = _misfit(scaled + bias, votes, share)
+        prior = (log_t / TEMPERATURE_SPREAD) ** 2 + np.square(bias / BIAS_SPREAD).sum()
+        gradient_t = log_t / TEMPERATURE_SPREAD**2 - (excess * scaled).sum()
+        gradient = np.append(gradient_t, excess.sum(axis=0) + bias / BIAS_SPREAD**2)
+        return misfit + prior / 2, gradient
+
+    found = _minimise(loss, np.append(start, np.zeros(votes.shape[1])))
+    return float(found[0]), found[1:]
 
 
 def _fit_affine(
@@ -124,33 +148,28 @@ def _fit_affine(
 
     def loss(flat: FloatArray) -> tuple[float, FloatArray]:
         change = flat.reshape(prior.shape) - prior
-        scores = inputs @ (prior + change).T  # (M, K)
-        misfit = -(share[:, None] * votes * log_softmax(scores, axis=1)).sum()
-        excess = share[:, None] * (
-            votes.sum(axis=1, keepdims=True) * softmax(scores, axis=1) - votes
-        )
+        misfit, excess = _misfit(inputs @ (prior + change).T, votes, share)
         gradient = excess.T @ inputs + change / DIRICHLET_SPREAD**2
         return misfit + np.square(change / DIRICHLET_SPREAD).sum() / 2, gradient.ravel()
 
-    from scipy.optimize import minimize
-
-    found = minimize(loss, prior.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 1000})
-    fitted = found.x.reshape(prior.shape)
+    fitted = _minimise(loss, prior.ravel()).reshape(prior.shape)
     return fitted[:, :-1], fitted[:, -1]
 
 
-def class_share_weights(votes: FloatArray, target_probabilities: FloatArray) -> FloatArray:
-    """Weights that give labels of the source survey the class mix of the target: shape (M,).
+def _misfit(scores: FloatArray, votes: FloatArray, share: FloatArray) -> tuple[float, FloatArray]:
+    """Cross-entropy of logits (M, K), and its gradient."""
+    misfit = -(share[:, None] * votes * log_softmax(scores, axis=1)).sum()
+    expected = votes.sum(axis=1, keepdims=True) * softmax(scores, axis=1)
+    return float(misfit), share[:, None] * (expected - votes)
 
-    A classifier that tells the surveys apart would weight by pixels too, but it tells them apart
-    almost without error, and the fit would then rest on a handful of cutouts.
 
-    Parameters
-    ----------
-    votes : ndarray, shape (M, K)
-        Labels of the source survey.
-    target_probabilities : ndarray, shape (N, K)
-        Predictions for unlabelled objects of the target survey; at least one.
-    """
-    ratio = target_probabilities.mean(axis=0) / np.maximum(votes.mean(axis=0), 1 / len(votes))
-    return np.asarray(votes @ ratio)
+def _minimise(
+    loss: Callable[[FloatArray], tuple[float, FloatArray]], start: FloatArray
+) -> FloatArray:
+    """Minimum of a loss that has a gradient."""
+    from scipy.optimize import minimize
+
+    found: FloatArray = minimize(
+        loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 1000}
+    ).x
+    return found

@@ -32,6 +32,8 @@ from catalogtool.training.unlabelled import UnlabelledPool, draw_unlabelled
 
 _FEW_LABELS = 1000
 """So many labelled cutouts of the target, or fewer, are on every worker, all of them."""
+_POPULATION = 1000
+"""Unlabelled cutouts by which a calibration knows the class mix: its shares err by 2 %."""
 
 
 def run_training(spec: TrainingSpec, model_uri: str, context: TrainingContext) -> None:
@@ -80,6 +82,7 @@ def run_training(spec: TrainingSpec, model_uri: str, context: TrainingContext) -
         build=lambda: _method_around(initial_network(spec, model_uri), spec),
         source=_held_out_source(spec, domains, data, context),
         target=_held_out_target(spec, main, context),
+        population=_load_population(spec, data, context),
     )
     calibration, metrics["calibration"] = calibrate(training, tests.target)
     neighbours = _remember(method, data, spec, context)
@@ -199,6 +202,20 @@ def _held_out_target(
     if spec.target is None or spec.training.calibration == "none" or learns_from_target(spec):
         return None
     return main.load(main.split.validation, spec, _shard(context))
+
+
+def _load_population(
+    spec: TrainingSpec, data: TrainingData, context: TrainingContext
+) -> Examples | None:
+    """Cutouts, without labels, that tell a calibration the class mix of the target."""
+    if spec.target is None or spec.training.calibration == "none":
+        return None
+    if "target_unlabelled" in data.train:
+        return data.train["target_unlabelled"]
+    limit = min(_POPULATION, spec.training.unlabelled_limit)
+    pool = draw_unlabelled(spec.target, limit, spec.seed)
+    domain, shard = open_domain(spec.target), _shard(context)
+    return load_examples(domain, pool.rows, pool.cutouts, spec.preparation, shard)
 
 
 def _remember(

@@ -55,6 +55,7 @@ def test_a_source_model_is_calibrated_by_its_held_out_labels(
     model, without = (load_model(model_uri(tmp_path, each)) for each in (spec, plain))
     record = model.metrics["calibration"]
     assert record["labels"] == "held-out labels of the source"
+    assert not record["weighted"]  # there is no target
     assert record["count"] == model.metrics["labels"]["source"]["validation"]
     assert record["before"]["count"] == record["after"]["count"] == model.metrics["test"]["count"]
     assert sum(row["count"] for row in record["after"]["table"]) == record["after"]["count"]
@@ -82,9 +83,23 @@ def test_target_labels_of_a_training_by_the_source_alone_calibrate_and_do_nothin
     assert record["count"] == 20
     seen = model.metrics["labels"]["target_labelled"]
     assert (seen["train"], seen["validation"]) == (0, 20)
+    assert record["weighted"]
+    assert calibration_sentence(record).endswith(", weighted to the target's class mix")
     assert model.metrics["best_epoch"] == without.metrics["best_epoch"]
     for name, value in without.network.state_dict().items():
         assert torch.equal(value, model.network.state_dict()[name])
+
+
+def test_a_bias_per_class_is_stored_and_named(domain: DomainData, tmp_path: Path) -> None:
+    spec = calibrated(source_spec(domain), calibration="bias")
+    run_training(spec, model_uri(tmp_path, spec), SingleProcess())
+
+    model = load_model(model_uri(tmp_path, spec))
+
+    assert model.calibration is not None
+    assert model.calibration.bias.abs().min() > 0
+    sentence = calibration_sentence(model.metrics["calibration"])
+    assert " and a bias per class from " in sentence
 
 
 def test_one_target_label_leaves_calibration_to_those_of_the_source(
@@ -96,6 +111,7 @@ def test_one_target_label_leaves_calibration_to_those_of_the_source(
 
     record = load_model(model_uri(tmp_path, spec)).metrics["calibration"]
     assert record["labels"] == "held-out labels of the source"
+    assert record["weighted"]
 
 
 def test_few_target_labels_calibrate_by_cross_fitting_and_change_no_weight(
