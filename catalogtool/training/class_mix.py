@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.floating[Any]]
 
-MIX_SPREAD = 0.25
-"""Prior standard deviation of each class's share around equal ones. A network that tells the
-classes apart leaves it nothing to say; without one, a useless network would give any answer."""
+MIX_SPREAD = 0.1
+"""Prior standard deviation of each class's share around equal ones. It yields to a network that
+tells the classes apart, as many labels show; without it, a useless one would give any answer."""
 _SUM_SPREAD = 1e-3
 _LEAST_NOISE = 1e-6
 

@@ -49,7 +49,7 @@ def test_ten_labels_per_class_say_less_than_a_thousand() -> None:
     )
 
     assert few[0] < many[0]
-    assert many[0] == pytest.approx(1, abs=0.05)
+    assert many[0] == pytest.approx(1, abs=0.1)
 
 
 def test_weights_carry_labels_to_the_mix() -> None:
