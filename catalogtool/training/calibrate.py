@@ -231,7 +231,7 @@ def calibration_sentence(record: dict[str, Any] | None) -> str:
     if record is None or record["kind"] == "none":
         return "none"
     count = f"{record['count']} {record['labels']}"
-    if record["weighted"]:
+    if record.get("weighted"):  # earlier models did not say
         count += ", weighted to the target's class mix"
     if record["kind"] == "dirichlet":
         return f"dirichlet from {count}"
