@@ -51,7 +51,8 @@ class TrainingOptions(Settings):
     two views of a cutout."""
     calibration: Literal["none", "temperature", "bias", "dirichlet"] = "none"
     """What makes the probabilities honest after training, `catalogtool.training.calibrate`. A
-    temperature is one number; ``dirichlet`` needs hundreds of labels to be better."""
+    temperature is one number; ``bias`` has one per class besides; ``dirichlet`` needs hundreds of
+    labels to be better."""
     entropy_weight: Annotated[float, Field(ge=0)] = 0.0
     """How much the entropy of the predictions counts against the loss of the labels
     (Carrasco-Davis et al. 2021: 0.5): probabilities of what is certain then stay below 1, so that
