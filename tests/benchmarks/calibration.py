@@ -1,8 +1,9 @@
 """Honest probabilities on real images: calibration error on DESI before and after calibration.
 
-``CATALOGTOOL_DATA=... python tests/benchmarks/calibration.py [--seeds 3] [--first-seed 0]
-[--shots 10] [--methods source_only fine_tune mme] [--kinds bias temperature dirichlet]
-[--plain] [--epochs N] [--stem small] [--draws 50] [--output FOLDER]``
+``CATALOGTOOL_DATA=... python tests/benchmarks/calibration.py [--survey desi] [--seeds 3]
+[--first-seed 0] [--shots 10] [--methods source_only fine_tune mme]
+[--kinds bias temperature dirichlet] [--plain] [--epochs N] [--stem small]
+[--draws 50] [--output FOLDER]``
 trains on SDSS, adapts to DESI with a few labels per class, and calibrates with those same labels by
 cross-fitting; after ``source_only``, which learned nothing from them, directly. It prints the
 expected calibration error (15 bins) on the DESI objects that gave no label, with its bootstrap
@@ -46,7 +47,7 @@ def calibrated_training(
     """A trained and calibrated model."""
     data = Path(os.environ["CATALOGTOOL_DATA"])
     config = RunConfig(
-        survey="desi",
+        survey=arguments.survey,
         input=str(data / "galaxy-desi-gz1/desi_gz1_images.parquet"),
         source_input=str(data / "galaxy-sdss-gz1/sdss_gz1_images.parquet"),
         output=output,
@@ -135,6 +136,7 @@ def print_draws(model: Model, kind: Kind, draws: int) -> None:
 def main() -> None:
     """Train, calibrate and print."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--survey", choices=("desi", "desi_spin"), default="desi")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--shots", type=int, default=10)
