@@ -9,6 +9,7 @@ from catalogtool.config._base import Name, Settings
 Stretch = Literal[
     "minmax", "band_minmax", "channel_minmax", "percentile", "asinh", "band_asinh", "unit"
 ]
+CalibrationKind = Literal["temperature", "bias", "dirichlet"]
 Select = Literal["labels", "unlabelled", "last"]
 
 
@@ -49,7 +50,7 @@ class TrainingOptions(Settings):
     strong: tuple[Name, ...] = ()
     """Further changes of the strong view, `catalogtool.preprocess.strong`, for methods that compare
     two views of a cutout."""
-    calibration: Literal["none", "temperature", "bias", "dirichlet"] = "none"
+    calibration: CalibrationKind | Literal["none"] = "none"
     """What makes the probabilities honest after training, `catalogtool.training.calibrate`. A
     temperature is one number; ``bias`` has one per class besides; ``dirichlet`` needs hundreds of
     labels to be better."""

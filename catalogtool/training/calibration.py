@@ -12,15 +12,16 @@ Guo et al. 2017, ICML (arXiv:1706.04599), section 4.2; Alexandari et al. 2020, I
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from scipy.special import log_softmax, softmax
 
+from catalogtool.surveys._recipe import CalibrationKind
+
 FloatArray = npt.NDArray[np.floating[Any]]
-Kind = Literal["temperature", "bias", "dirichlet"]
 
 TEMPERATURE_SPREAD = 0.5
 """Prior standard deviation of ln T. Without one, labels that are all predicted right, as twenty
@@ -65,7 +66,7 @@ class Calibration:
 
 
 def fit_calibration(
-    kind: Kind, logits: FloatArray, votes: FloatArray, weights: FloatArray | None = None
+    kind: CalibrationKind, logits: FloatArray, votes: FloatArray, weights: FloatArray | None = None
 ) -> Calibration:
     """Fit a calibration to logits and labels: maximum a posteriori, and deterministic.
 
@@ -110,9 +111,8 @@ def _effective(weights: FloatArray | None, count: int) -> FloatArray:
 
 def _fit_temperature(log_p: FloatArray, votes: FloatArray, share: FloatArray) -> float:
     def loss(log_t: float) -> float:
-        scaled = log_softmax(log_p / np.exp(log_t), axis=1)
-        misfit = -(share[:, None] * votes * scaled).sum()
-        return float(misfit + (log_t / TEMPERATURE_SPREAD) ** 2 / 2)
+        misfit, _ = _misfit(log_p / np.exp(log_t), votes, share)
+        return misfit + (log_t / TEMPERATURE_SPREAD) ** 2 / 2
 
     bounds = (-_LARGEST_LOG_T, _LARGEST_LOG_T)
     from scipy.optimize import minimize_scalar  # not loaded by those who only apply a calibration

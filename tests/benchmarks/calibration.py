@@ -30,7 +30,8 @@ from catalogtool.config.run import RunConfig
 from catalogtool.config.training import TrainingSpec
 from catalogtool.layout import OutputLayout
 from catalogtool.production.plan import make_plan
-from catalogtool.training.calibration import Kind, fit_calibration
+from catalogtool.surveys._recipe import CalibrationKind
+from catalogtool.training.calibration import fit_calibration
 from catalogtool.training.class_mix import class_mix_weights
 from catalogtool.training.context import SingleProcess
 from catalogtool.training.labelled import label_domain
@@ -88,29 +89,34 @@ def _train(output: str, spec: TrainingSpec) -> str:
     return uri
 
 
-def other_draws(model: Model, kind: Kind, draws: int) -> np.ndarray:
+def predict_labelled(model: Model) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions for all labelled objects of DESI, and their votes, shape (N, K) each."""
+    domain = label_domain(model.spec, "target_labelled")
+    every = domain.load(domain.split.validation | domain.split.test, model.spec, (0, 1))
+    return predict_examples(model.network, every, torch.device("cpu")), every.votes
+
+
+def other_draws(
+    p: np.ndarray, votes: np.ndarray, shots: int, kind: CalibrationKind, draws: int
+) -> np.ndarray:
     """Calibration error before and after, honest one, accuracy before and after: (draws, 5).
 
     No label of the target taught the network, so that it need not be trained again.
     """
-    spec = model.spec
-    domain = label_domain(spec, "target_labelled")
-    every = domain.load(domain.split.validation | domain.split.test, spec, (0, 1))
-    p = predict_examples(model.network, every, torch.device("cpu"))
-    winners = every.votes.argmax(axis=1)
+    winners = votes.argmax(axis=1)
     figures = []
     for draw in range(draws):
         order = np.random.default_rng(draw).permutation(len(p))
-        chosen = [order[winners[order] == k][: spec.shots] for k in range(len(spec.classes))]
+        chosen = [order[winners[order] == k][:shots] for k in range(votes.shape[1])]
         few = np.concatenate(chosen)
         rest = np.setdiff1d(order, few)
-        weights = class_mix_weights(p[few], every.votes[few], p)
+        weights = class_mix_weights(p[few], votes[few], p)
         log_p = np.log(p[few].clip(1e-30))
-        calibration = fit_calibration(kind, log_p, every.votes[few], weights)
-        both, votes = (p[rest], calibration.apply_to_array(p[rest])), every.votes[rest]
+        calibration = fit_calibration(kind, log_p, votes[few], weights)
+        both, truth = (p[rest], calibration.apply_to_array(p[rest])), votes[rest]
         honest = np.random.default_rng(draw).multinomial(1, _normalised(both[1]))
-        errors = [calibration_error(each, votes) for each in both]
-        right = [balanced_accuracy(confusion(each, votes)) for each in both]
+        errors = [calibration_error(each, truth) for each in both]
+        right = [balanced_accuracy(confusion(each, truth)) for each in both]
         figures.append([*errors, calibration_error(both[1], honest), *right])
     return np.array(figures)
 
@@ -120,13 +126,12 @@ def _normalised(probabilities: np.ndarray) -> np.ndarray:
     return exact / exact.sum(axis=1, keepdims=True)
 
 
-def print_draws(model: Model, kind: Kind, draws: int) -> None:
+def print_draws(figures: np.ndarray, kind: str) -> None:
     """Print means over draws of the labels."""
-    figures = other_draws(model, kind, draws)
     before, after, honest, accuracy, accuracy_after = figures.mean(axis=0)
     worse = (figures[:, 1] > figures[:, 0]).mean()
     print(
-        f"  {draws} draws of labels, {kind}: ECE {before:.4f} before, {after:.4f} ± "
+        f"  {len(figures)} draws of labels, {kind}: ECE {before:.4f} before, {after:.4f} ± "
         f"{figures[:, 1].std():.4f} after ({after / before:.2f}), larger in {worse:.0%}; "
         f"{honest:.4f} if they were honest; balanced accuracy {accuracy:.1%}, {accuracy_after:.1%}",
         flush=True,
@@ -168,8 +173,10 @@ def main() -> None:
                     flush=True,
                 )
                 if method == "source_only":
+                    p, votes = predict_labelled(model)
                     for each in arguments.kinds:
-                        print_draws(model, each, arguments.draws)
+                        draws = other_draws(p, votes, arguments.shots, each, arguments.draws)
+                        print_draws(draws, each)
             print(f"{method}, {kind}: after over before {statistics.median(ratios):.2f} (median)")
 
 

@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy.special import log_softmax, softmax
 
-from catalogtool.training.calibration import Calibration, Kind, fit_calibration
+from catalogtool.surveys._recipe import CalibrationKind
+from catalogtool.training.calibration import Calibration, fit_calibration
 from catalogtool.training.reliability import calibration_error
 
 
@@ -70,15 +71,15 @@ def test_a_temperature_changes_no_predicted_class_and_halves_the_error() -> None
     assert error < calibration_error(before[2000:], votes[2000:]) / 2
 
 
-@pytest.mark.parametrize("kind", get_args(Kind))
-def test_labels_that_are_all_predicted_right_make_nothing_certain(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", get_args(CalibrationKind))
+def test_labels_that_are_all_predicted_right_make_nothing_certain(kind: CalibrationKind) -> None:
     logits = np.tile([[3.0, 0.0], [0.0, 3.0]], (10, 1))
     found = fit_calibration(kind, logits, np.tile(np.eye(2), (10, 1)))
     assert found.apply_to_array(softmax(logits, axis=1)).max() < 0.9999
 
 
-@pytest.mark.parametrize("kind", get_args(Kind))
-def test_without_labels_nothing_changes(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", get_args(CalibrationKind))
+def test_without_labels_nothing_changes(kind: CalibrationKind) -> None:
     found = fit_calibration(kind, np.zeros((0, 2)), np.zeros((0, 2)))
     logits = np.array([[2.0, -1.0]])
     np.testing.assert_allclose(
@@ -86,8 +87,8 @@ def test_without_labels_nothing_changes(kind: Kind) -> None:
     )
 
 
-@pytest.mark.parametrize("kind", get_args(Kind))
-def test_the_same_labels_give_the_same_bits(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", get_args(CalibrationKind))
+def test_the_same_labels_give_the_same_bits(kind: CalibrationKind) -> None:
     logits, votes = sample(100, 2.0)
     first, second = (fit_calibration(kind, logits, votes) for _ in range(2))
     assert torch.equal(first.weight, second.weight)
